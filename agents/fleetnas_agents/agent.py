@@ -1,0 +1,233 @@
+"""The agent: dials the controller, takes jobs, reports, and comes back for ever."""
+
+__all__ = ["Agent", "AgentSettings"]
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio as aio
+
+from fleetnas_agents.driver import Driver
+from fleetnas_agents.jobs import DeviceDescription, MeasureError
+from fleetnas_agents.state import AgentState
+from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb, report_to_pb
+from fleetnas_agents.work import Work
+from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
+from fleetnas_search_spaces.errors import PermissionDeniedError
+
+_log = logging.getLogger(__name__)
+
+_REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 64 << 20),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.enable_http_proxy", 0),
+    # Our own back-off decides when to dial again; the channel's would add to it.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How an agent behaves.
+
+    Attributes:
+        controller: ``HOST:PORT``.
+        device_id: The id to enrol under; empty lets the controller choose.
+        backoff_s, backoff_cap_s: First and longest wait before dialling again; doubled in between, with jitter.
+    """
+
+    controller: str
+    device_id: str = ""
+    backoff_s: float = 0.2
+    backoff_cap_s: float = 15.0
+
+
+class Agent:
+    """One device's link to the fleet.
+
+    Args:
+        token: A join token; empty when the state holds a credential already.
+    """
+
+    def __init__(self, driver: Driver, state: AgentState, settings: AgentSettings, token: str = "") -> None:
+        self._state = state
+        self._settings = settings
+        self._token = token
+        self._description: DeviceDescription = driver.describe()
+        self._work = Work(driver, state, self._download, self._offer)
+        self._channel: aio.Channel | None = None
+        self._outbox: asyncio.Queue[fleet_pb2.AgentMessage] = asyncio.Queue()
+        self._heard_s = time.monotonic()
+        self._lease_s = 10.0
+        self._heartbeat_s = 2.0
+
+    async def run(self) -> None:
+        """Serves until cancelled.
+
+        Raises:
+            PermissionDeniedError: The controller refuses this agent, and there is no token to enrol it with.
+        """
+        watchdog = asyncio.create_task(self._watch_lease())
+        attempt = 0
+        try:
+            while True:
+                begin_s = time.monotonic()
+                reason = await self._session()
+                # A session that lasted was a good one: the next try is soon again.
+                attempt = 0 if time.monotonic() - begin_s > self._settings.backoff_cap_s else attempt + 1
+                wait_s = self._wait_s(attempt)
+                _log.warning(
+                    "not connected to %s (%s); next try in %.1f s", self._settings.controller, reason, wait_s
+                )
+                await asyncio.sleep(wait_s)
+        finally:
+            watchdog.cancel()
+            await self._work.close()
+
+    async def _session(self) -> str:
+        """One connection, from dialling to its end; returns why it ended."""
+        async with aio.insecure_channel(self._settings.controller, options=_OPTIONS) as channel:
+            self._channel = channel
+            stub = fleet_pb2_grpc.FleetServiceStub(channel)
+            try:
+                credential = self._state.credential or await self._enrol(stub)
+                return await self._talk(stub.Connect(metadata=_authorization(credential)))
+            except aio.AioRpcError as error:
+                if error.code() not in _REFUSED:
+                    return f"{error.code().name}: {error.details()}"
+                if not self._token or not self._state.credential:
+                    raise PermissionDeniedError(
+                        f"the controller refuses this agent: {error.details()}"
+                    ) from error
+                self._state.forget_credential()
+                return f"the credential no longer holds ({error.details()}); enrolling again"
+            finally:
+                self._channel = None
+
+    async def _enrol(self, stub: Any) -> str:
+        if not self._token:
+            raise PermissionDeniedError(
+                "this agent has not joined a fleet yet: give it a token from 'fleetnas device token', "
+                "by --token-file or in FLEETNAS_TOKEN."
+            )
+        request = fleet_pb2.EnrollRequest(
+            join_token=self._token,
+            device_id=self._settings.device_id,
+            description=description_to_pb(self._description),
+        )
+        answer = await stub.Enroll(request, timeout=20.0)
+        self._state.keep_credential(answer.credential)
+        _log.info("joined as %s", answer.device.name)
+        return str(answer.credential)
+
+    async def _talk(self, call: Any) -> str:
+        self._outbox = asyncio.Queue()
+        reports = self._state.reports()
+        held = [report.lease for report in reports]
+        if self._work.lease is not None:
+            held.append(lease_to_pb(self._work.lease))
+        hello = fleet_pb2.Hello(description=description_to_pb(self._description), held=held)
+        await call.write(fleet_pb2.AgentMessage(hello=hello))
+        for report in reports:
+            self._outbox.put_nowait(fleet_pb2.AgentMessage(report=report))
+        self._heard_s = time.monotonic()
+        tasks = [asyncio.create_task(one) for one in (self._read(call), self._write(call), self._beat())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            call.cancel()
+        for task in done:
+            task.result()
+        return "the controller closed the connection"
+
+    async def _read(self, call: Any) -> None:
+        while (message := await call.read()) is not aio.EOF:
+            self._heard_s = time.monotonic()
+            await self._handle(message)
+        if await call.code() is not grpc.StatusCode.OK:
+            raise aio.AioRpcError(
+                await call.code(),
+                await call.initial_metadata(),
+                await call.trailing_metadata(),
+                details=await call.details(),
+            )
+
+    async def _handle(self, message: fleet_pb2.ControllerMessage) -> None:
+        kind = message.WhichOneof("kind")
+        if kind == "welcome":
+            self._heartbeat_s = message.welcome.heartbeat_interval.ToNanoseconds() / 1e9
+            self._lease_s = message.welcome.lease_duration.ToNanoseconds() / 1e9
+            _log.info("connected as %s", message.welcome.device)
+        elif kind == "assignment":
+            await self._take(message.assignment)
+        elif kind == "acknowledgement":
+            self._state.drop_report(message.acknowledgement.lease)
+            if not message.acknowledgement.accepted:
+                lease, reason = message.acknowledgement.lease, message.acknowledgement.reason
+                _log.info("%s: report not accepted, %s", lease.measurement, reason)
+        elif kind == "cancellation":
+            self._state.drop_report(message.cancellation.lease)
+            await self._work.stop(message.cancellation.reason, lease_of(message.cancellation.lease))
+
+    async def _take(self, assignment: fleet_pb2.Assignment) -> None:
+        try:
+            await self._work.begin(job_of(assignment))
+        except MeasureError as error:
+            report = report_to_pb(lease_of(assignment.lease), error)
+            self._state.keep_report(report)
+            self._offer(report)
+
+    async def _write(self, call: Any) -> None:
+        while True:
+            await call.write(await self._outbox.get())
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            held = [] if self._work.lease is None else [lease_to_pb(self._work.lease)]
+            self._outbox.put_nowait(fleet_pb2.AgentMessage(heartbeat=fleet_pb2.Heartbeat(held=held)))
+            if time.monotonic() - self._heard_s > self._lease_s:
+                return
+
+    async def _watch_lease(self) -> None:
+        """A lease ends on this side too: what nobody renews for so long belongs to somebody else by now."""
+        while True:
+            await asyncio.sleep(0.25)
+            if time.monotonic() - self._heard_s > self._lease_s:
+                await self._work.stop("the lease ran out, the controller is silent")
+
+    def _offer(self, report: fleet_pb2.Report) -> None:
+        self._outbox.put_nowait(fleet_pb2.AgentMessage(report=report))
+
+    async def _download(self, sha256: str) -> AsyncIterator[bytes]:
+        if self._channel is None:
+            raise MeasureError.infrastructure("the connection was lost before the files were there")
+        stub = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
+        request = artifact_pb2.DownloadArtifactRequest(sha256=sha256)
+        metadata = _authorization(self._state.credential)
+        try:
+            async for part in stub.DownloadArtifact(request, metadata=metadata, timeout=600.0):
+                yield part.chunk
+        except aio.AioRpcError as error:
+            raise MeasureError.infrastructure(f"a file could not be fetched: {error.details()}") from error
+
+    def _wait_s(self, attempt: int) -> float:
+        longest = min(self._settings.backoff_cap_s, self._settings.backoff_s * 2.0 ** min(attempt, 16))
+        return longest * random.uniform(0.5, 1.0)
+
+
+def _authorization(credential: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {credential}"),)

@@ -1,0 +1,143 @@
+"""The `fleetnas-agent` command: one process for each device."""
+
+__all__ = ["main"]
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleetnas_agents.driver import Driver
+from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
+
+_TOKEN_VARIABLE = "FLEETNAS_TOKEN"
+
+_EPILOG = """\
+examples:
+  fleetnas device token --data-dir fleet > join.token
+  fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver host --id bench-1
+  fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table cpu.csv
+
+The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves one device until stopped.
+
+    Returns:
+        0 stopped; 1 an error of ours, in one line; 2 wrong usage.
+    """
+    args = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    if args.exit_with_stdin:
+        _exit_with_stdin()
+    try:
+        asyncio.run(_serve(args))
+    except FleetNASError as error:
+        print(f"fleetnas-agent: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleetnas-agent",
+        description="Lends a device to a FleetNAS controller: dials out, measures what it is given, reports.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--controller", required=True, metavar="ADDR", help="HOST:PORT of the controller")
+    parser.add_argument("--driver", choices=["host", "replay"], default="host", help="kind of device")
+    parser.add_argument("--token", help="join token; seen by other users in `ps`, so rather use a file")
+    parser.add_argument(
+        "--token-file", type=Path, help=f"file with the join token (or set {_TOKEN_VARIABLE})"
+    )
+    parser.add_argument("--id", default="", help="id of the device (default: the controller chooses)")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("fleetnas-agent"),
+        help="credential and cache (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="KEY=VALUE", help="label for selectors"
+    )
+    parser.add_argument("--core", type=int, help="host: core to measure on (default: the last)")
+    parser.add_argument("--threads", type=int, default=1, help="host: threads of the runtime (default: 1)")
+    parser.add_argument("--table", type=Path, help="replay: CSV with the columns arch,latency_ms")
+    parser.add_argument("--noise", type=float, default=0.01, help="replay: spread of a run (default: 0.01)")
+    parser.add_argument("--pause-s", type=float, default=0.0, help="replay: length of a measurement, seconds")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
+    return parser
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    from fleetnas_agents.agent import Agent, AgentSettings
+    from fleetnas_agents.state import AgentState
+
+    settings = AgentSettings(controller=args.controller, device_id=args.id)
+    agent = Agent(_driver(args), AgentState(args.state_dir), settings, _token(args))
+    running = asyncio.ensure_future(agent.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def _driver(args: argparse.Namespace) -> Driver:
+    labels = tuple(_label(one) for one in args.label)
+    if args.driver == "replay":
+        from fleetnas_agents.drivers.replay import ReplayDriver
+
+        if args.table is None:
+            raise InvalidArgumentError("--driver replay plays a table: give it with --table FILE.csv.")
+        return ReplayDriver(args.table, noise=args.noise, pause_s=args.pause_s, labels=labels)
+    from fleetnas_agents.drivers.host import HostDriver
+
+    return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+
+
+def _token(args: argparse.Namespace) -> str:
+    if args.token:
+        return str(args.token)
+    if args.token_file is None:
+        return os.environ.get(_TOKEN_VARIABLE, "")
+    try:
+        return str(args.token_file.read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise NotFoundError(
+            f"the token file '{args.token_file}' cannot be read ({error.strerror})."
+        ) from error
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise InvalidArgumentError(f"--label '{text}' is no KEY=VALUE, e.g. --label shelf=3.")
+    return key, value
+
+
+def _exit_with_stdin() -> None:
+    """Ends this process at once when whoever started it is gone; its worker is told by the kernel."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How an agent reaches each kind of device."""

@@ -1,0 +1,126 @@
+"""The machine the agent runs on, through a worker process."""
+
+__all__ = ["HostDriver"]
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleetnas_agents.evidence import cpu_model
+from fleetnas_agents.frames import FrameKind, pack_frame, read_frame_async
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
+from fleetnas_agents.onnx_runner import runtime_version
+from fleetnas_agents.wire import plan_bytes, result_of_bytes
+from fleetnas_latency.measurement import Measurement
+from fleetnas_latency.statistics import Statistic
+from fleetnas_latency.target import Target
+
+
+class HostDriver:
+    """Measures in ONNX Runtime, in a child process pinned to one core.
+
+    The child lives from job to job, since importing the runtime takes half a second; it is killed when a job
+    is cancelled, hangs, or lasts too long, and the next job starts another.
+
+    Args:
+        core: None: the last core this process may use, which interrupts and other work use least.
+        command: Starts the worker; tests put a broken one here.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: int | None = None,
+        thread_count: int = 1,
+        labels: tuple[tuple[str, str], ...] = (),
+        command: Sequence[str] = (sys.executable, "-m", "fleetnas_agents.worker"),
+    ) -> None:
+        self._core = core if core is not None else _last_core()
+        self._thread_count = thread_count
+        self._labels = labels
+        self._command = tuple(command)
+        self._process: asyncio.subprocess.Process | None = None
+
+    def describe(self) -> DeviceDescription:
+        targets = tuple(self._target(one) for one in Statistic)
+        return DeviceDescription(cpu_model(), "host", targets, self._labels)
+
+    async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
+        model, anchor = job.paths(folder)
+        head = {
+            "model": str(model),
+            "anchor": str(anchor or ""),
+            "anchor_key": job.file(job.anchor_entry_file).sha256 if anchor else "",
+        }
+        frame = pack_frame(FrameKind.JOB, json.dumps(head).encode() + b"\n" + plan_bytes(job.plan))
+        try:
+            measurement = await self._exchange(frame, job)
+        except BaseException:
+            # The worker is in the middle of something: cancelled, hung or gone. Nothing of it can be reused.
+            await self.close()
+            raise
+        return measurement, self._target(job.plan.statistic)
+
+    async def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    async def _exchange(self, frame: bytes, job: Job) -> Measurement:
+        process = await self._started()
+        assert process.stdin is not None  # both were asked for as pipes
+        assert process.stdout is not None
+        process.stdin.write(frame)
+        end_s = time.monotonic() + job.total_s
+        while True:
+            limit_s = min(job.silence_s, end_s - time.monotonic())
+            try:
+                answer = await asyncio.wait_for(read_frame_async(process.stdout), max(limit_s, 0.0))
+            except TimeoutError:
+                text = f"the runtime gave no sign of life for {job.silence_s:g} s or no result in {job.total_s:g} s"
+                raise MeasureError(FaultKind.CRASH, f"{text}; it was killed.") from None
+            if answer is None:
+                code = await process.wait()
+                raise MeasureError(FaultKind.CRASH, f"the runtime's process ended with {_exit(code)}.")
+            kind, payload = answer
+            if kind is FrameKind.RESULT:
+                return result_of_bytes(payload)
+            if kind is FrameKind.FAULT:
+                fault = json.loads(payload)
+                raise MeasureError(FaultKind(fault["kind"]), fault["message"])
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            arguments = (*self._command, str(self._core), str(self._thread_count))
+            environment = os.environ | {"OMP_NUM_THREADS": str(self._thread_count)}
+            environment.pop("FLEETNAS_TOKEN", None)
+            self._process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=environment,
+            )
+        return self._process
+
+    def _target(self, statistic: Statistic) -> Target:
+        return Target(
+            device_model=cpu_model(),
+            runtime="onnxruntime",
+            runtime_version=runtime_version(),
+            thread_count=self._thread_count,
+            core_set=str(self._core) if self._core >= 0 else "",
+            statistic=statistic,
+        )
+
+
+def _last_core() -> int:
+    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else -1
+
+
+def _exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

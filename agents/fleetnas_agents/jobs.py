@@ -1,0 +1,94 @@
+"""What an agent works on, and what it says of its device. Data only."""
+
+__all__ = ["DeviceDescription", "FaultKind", "Job", "Lease", "MeasureError", "ModelFile"]
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fleetnas_latency.plan import Plan
+from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import FleetNASError
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDescription:
+    """What an agent says of its device.
+
+    Attributes:
+        kind: The driver, e.g. ``"host"``.
+        targets: What it can measure.
+    """
+
+    model: str
+    kind: str
+    targets: tuple[Target, ...]
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a measurement; goes with every message about it."""
+
+    measurement: str
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of a model: its name beside the others, and what it must contain."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased measurement.
+
+    Attributes:
+        entry_file: The candidate among ``files``.
+        anchor_entry_file: The anchor among them; empty for none.
+        silence_s: Without a sign of progress, the runtime counts as hung.
+        total_s: The whole attempt.
+    """
+
+    lease: Lease
+    files: tuple[ModelFile, ...]
+    entry_file: str
+    anchor_entry_file: str
+    plan: Plan
+    silence_s: float
+    total_s: float
+
+    def file(self, path: str) -> ModelFile:
+        """Raises MeasureError when the job names a file that it does not bring."""
+        for one in self.files:
+            if one.path == path:
+                return one
+        raise MeasureError(FaultKind.MODEL, f"the job names '{path}', which is not among its files.")
+
+    def paths(self, folder: Path) -> tuple[Path, Path | None]:
+        """Candidate and anchor in the folder where the files lie."""
+        return folder / self.entry_file, folder / self.anchor_entry_file if self.anchor_entry_file else None
+
+
+class FaultKind(StrEnum):
+    """Who is to blame; see measurement.proto."""
+
+    INFRASTRUCTURE = "infrastructure"
+    CRASH = "crash"
+    MODEL = "model"
+
+
+class MeasureError(FleetNASError):
+    """An attempt that gave no measurement."""
+
+    def __init__(self, kind: FaultKind, message: str) -> None:
+        super().__init__(" ".join(message.split())[:500])
+        self.kind = kind
+
+    @classmethod
+    def infrastructure(cls, message: str) -> "MeasureError":
+        return cls(FaultKind.INFRASTRUCTURE, message)

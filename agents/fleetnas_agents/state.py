@@ -1,0 +1,156 @@
+"""What an agent keeps on disk: its credential, reports that nobody acknowledged, model files."""
+
+__all__ = ["AgentState"]
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
+from fleetnas_protos.v1 import fleet_pb2
+from fleetnas_search_spaces.errors import ResourceExhaustedError
+
+_CACHE_BYTES = 1 << 30
+
+
+class AgentState:
+    """A folder of one agent. Files appear whole or not at all.
+
+    Args:
+        cache_bytes: Model files beyond this are dropped, the longest unused first.
+    """
+
+    def __init__(self, folder: Path, cache_bytes: int = _CACHE_BYTES) -> None:
+        self._folder = folder
+        self._cache_bytes = cache_bytes
+        for name in ("cache", "reports", "jobs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for left in (folder / "jobs").iterdir():
+            shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def credential(self) -> str:
+        """Empty before enrolment."""
+        try:
+            return (self._folder / "credential").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+    def keep_credential(self, credential: str) -> None:
+        self._write(self._folder / "credential", credential.encode("ascii"), mode=0o600)
+
+    def forget_credential(self) -> None:
+        (self._folder / "credential").unlink(missing_ok=True)
+
+    def keep_report(self, report: fleet_pb2.Report) -> None:
+        """Before it is sent: it is offered until the controller has answered it."""
+        self._write(self._report_path(report.lease), report.SerializeToString())
+
+    def drop_report(self, lease: fleet_pb2.Lease) -> None:
+        self._report_path(lease).unlink(missing_ok=True)
+
+    def reports(self) -> list[fleet_pb2.Report]:
+        """Unacknowledged ones; a damaged file is dropped, the controller then asks for the job again."""
+        found = []
+        for path in sorted((self._folder / "reports").glob("*.pb")):
+            try:
+                found.append(fleet_pb2.Report.FromString(path.read_bytes()))
+            except ValueError:
+                path.unlink(missing_ok=True)
+        return found
+
+    async def job_folder(self, job: Job, download: Callable[[str], AsyncIterator[bytes]]) -> Path:
+        """A new folder with the job's files, fetched where the cache lacks them.
+
+        Raises:
+            MeasureError: A file did not arrive as announced, or the disk is full.
+        """
+        folder = self._folder / "jobs" / uuid.uuid4().hex
+        try:
+            folder.mkdir()
+            for one in job.files:
+                source = await self._cached(one, download)
+                place = _inside(folder, one.path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _link(source, place)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                text = f"no space left on the agent in {self._folder}: free some."
+                raise MeasureError(FaultKind.INFRASTRUCTURE, text) from error
+            raise
+        self._trim({one.sha256 for one in job.files})
+        return folder
+
+    def drop_job_folder(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    async def _cached(self, one: ModelFile, download: Callable[[str], AsyncIterator[bytes]]) -> Path:
+        path = self._folder / "cache" / one.sha256
+        if path.is_file() and path.stat().st_size == one.size_bytes:
+            os.utime(path)
+            return path
+        partial = path.with_name(f".{one.sha256}.{uuid.uuid4().hex[:8]}.part")
+        digest, size_bytes = hashlib.sha256(), 0
+        try:
+            with partial.open("wb") as file:
+                async for chunk in download(one.sha256):
+                    size_bytes += len(chunk)
+                    if size_bytes > one.size_bytes:
+                        break
+                    digest.update(chunk)
+                    file.write(chunk)
+            if size_bytes != one.size_bytes or digest.hexdigest() != one.sha256:
+                text = f"file {one.sha256[:12]} did not arrive as announced ({size_bytes} of {one.size_bytes} bytes)."
+                raise MeasureError(FaultKind.INFRASTRUCTURE, text)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def _trim(self, keep: set[str]) -> None:
+        files = sorted((self._folder / "cache").iterdir(), key=lambda path: -path.stat().st_mtime)
+        total_bytes = 0
+        for path in files:
+            total_bytes += path.stat().st_size
+            if total_bytes > self._cache_bytes and path.name not in keep:
+                path.unlink(missing_ok=True)
+
+    def _report_path(self, lease: fleet_pb2.Lease) -> Path:
+        name = lease.measurement.replace("/", "-")
+        return self._folder / "reports" / f"{name}-{lease.fencing_token}.pb"
+
+    def _write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"cannot write '{path}' ({error.strerror}): free some space."
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The place of ``name`` in ``folder``; a name that leads out of it is the sender's fault."""
+    place = (folder / name).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise MeasureError(FaultKind.MODEL, f"the file name '{name}' leads out of the job's folder.")
+    return place
+
+
+def _link(source: Path, place: Path) -> None:
+    """A hard link where the file system has them; a runtime may refuse to follow a symbolic one."""
+    with suppress(OSError):
+        os.link(source, place)
+        return
+    shutil.copyfile(source, place)

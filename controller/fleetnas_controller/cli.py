@@ -1,0 +1,71 @@
+"""The `fleetnas` command."""
+
+__all__ = ["build_parser", "main"]
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from fleetnas_controller.commands import completion, fleet, latency, report, search
+from fleetnas_search_spaces.errors import FleetNASError, InfeasibleError
+
+_EPILOG = """\
+examples:
+  fleetnas search --latency-drop 20%              a faster network for this machine's CPU, in minutes
+  fleetnas serve --data-dir fleet                 a controller for devices of your own
+  fleetnas device token --data-dir fleet          what an agent needs to join it
+  fleetnas latency query --device host            what the learned latency table knows
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleetnas",
+        description="Finds neural networks that meet a latency budget measured on real devices.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fleetnas {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (search, fleet, latency, report, completion):
+        module.add_parsers(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0 done; 1 an error of ours, in one line; 2 wrong usage; 3 no architecture satisfies the constraints;
+        130 interrupted.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    try:
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except InfeasibleError as error:
+        print(f"fleetnas: {error}", file=sys.stderr)
+        return 3
+    except FleetNASError as error:
+        print(f"fleetnas: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fleetnas: interrupted; a search goes on with --resume.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output is gone; writing the rest, or flushing it at exit, would only fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("fleetnas")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

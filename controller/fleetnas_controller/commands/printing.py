@@ -1,0 +1,45 @@
+"""Tables for people, on stdout."""
+
+__all__ = ["print_rows", "print_search"]
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fleetnas_controller.results import summary_lines
+
+
+def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Prints a header and rows."""
+    table = Table(title=title or None)
+    for head in rows[0]:
+        table.add_column(head, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_search(result: Mapping[str, Any]) -> None:
+    """The README's table, what stands behind each column, and where the files are."""
+    print_rows(summary_lines(result))
+    reference, found = result["reference"], result["found"]
+    console = Console(highlight=False)
+    console.print(
+        f"reference {reference['architecture']}: {reference['macs'] / 1e6:.1f} M MACs, "
+        f"{reference['params'] / 1e6:.2f} M parameters; found {found['architecture']}: "
+        f"{found['macs'] / 1e6:.1f} M MACs, {found['params'] / 1e6:.2f} M parameters"
+    )
+    for cap in result["caps"]:
+        console.print(
+            f"cap {cap['name']}: {cap['value']:.4g} ({cap['low']:.4g} to {cap['high']:.4g}), "
+            f"limit {cap['limit']:.4g}: {cap['state']}"
+        )
+    console.print(f"accuracy: {found['accuracy_source']}, quoted; nothing was trained here")
+    console.print(
+        f"{result['evaluations']} evaluations, {result['measurements']} measurements, "
+        f"{result['wall_s']:.0f} s; the latencies are {next(iter(found['latency_ms'].values()))['source']}"
+    )
+    for name, path in result["artifacts"].items():
+        console.print(f"{name}: {path}", soft_wrap=True)

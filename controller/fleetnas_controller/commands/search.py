@@ -1,0 +1,162 @@
+"""`fleetnas search`."""
+
+__all__ = ["add_parsers"]
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
+
+_EPILOG = """\
+Results go to RUNS_DIR/NAME: the store, report.html, pareto.png and the found network as ONNX. A search that was
+killed goes on with --name NAME --resume and repeats no finished measurement.
+
+examples:
+  fleetnas search --latency-drop 20%
+  fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
+  fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
+
+exit codes: 0 found; 1 an error; 2 wrong usage; 3 no confirmed network keeps the caps (the nearest miss is named)
+"""
+
+
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "search",
+        help="find a network under a latency cap, measured on devices",
+        description="Searches the most accurate architecture of a space that keeps every cap on every device.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--space", help="search space (default: nas-bench-macro)")
+    parser.add_argument("--strategy", help="search strategy (default: predictor)")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the strategy"
+    )
+    parser.add_argument("--accuracy", help="accuracy source (default: table:nas-bench-macro)")
+    parser.add_argument("--device", help="devices by name, with commas between (default: host, this machine)")
+    caps = parser.add_mutually_exclusive_group()
+    caps.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency cap on each device")
+    caps.add_argument(
+        "--latency-drop", type=_share, metavar="20%", help="cap: this much faster than the space's reference"
+    )
+    parser.add_argument("--max-macs", type=_count, metavar="N", help="cap on multiply-accumulates, e.g. 80M")
+    parser.add_argument("--max-params", type=_count, metavar="N", help="cap on parameters, e.g. 2.5M")
+    parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
+    parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
+    parser.add_argument("--name", help="name of the run (default: SPACE-STRATEGY-1, -2, ...)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run called --name")
+    parser.add_argument(
+        "--runs-dir", type=Path, default=Path("runs"), help="where runs go (default: %(default)s)"
+    )
+    parser.add_argument("--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)")
+    parser.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
+    parser.add_argument("--core", type=int, help="core the embedded agent measures on (default: the last)")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="CSV",
+        help="play this latency table (columns arch,latency_ms) instead of a device",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.set_defaults(run=_search)
+
+
+def _search(args: argparse.Namespace) -> int:
+    from fleetnas_controller.search_session import SearchSession, SessionSettings
+
+    settings = SessionSettings(
+        runs_dir=args.runs_dir,
+        resume=args.resume,
+        controller=args.controller,
+        data_dir=args.data_dir,
+        core=args.core,
+        replay=args.replay,
+    )
+    result = SearchSession(_given(args), settings).run(quiet=args.json and not sys.stderr.isatty())
+    if args.json:
+        print(json.dumps(result, indent=2))
+    if result["found"] is None:
+        raise InfeasibleError(_nearest_miss(result))
+    if not args.json:
+        from fleetnas_controller.commands.printing import print_search
+
+        print_search(result)
+    return 0
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the search that are on the command line."""
+    from fleetnas_controller.run_folder import free_name
+
+    if args.resume and not args.name:
+        raise InvalidArgumentError("--resume goes on with a run: name it with --name.")
+    stem = f"{args.space or 'nas-bench-macro'}-{args.strategy or 'predictor'}"
+    values = {
+        "name": args.name or free_name(args.runs_dir, stem),
+        "space": args.space,
+        "strategy": args.strategy,
+        "accuracy": args.accuracy,
+        "devices": None if args.device is None else _devices(args.device),
+        "max_latency_ms": args.max_latency_ms,
+        "latency_drop": args.latency_drop,
+        "max_macs": args.max_macs,
+        "max_params": args.max_params,
+        "budget": args.budget,
+        "seed": args.seed,
+        "strategy_options": dict(_option(one) for one in args.option) or None,
+    }
+    if args.replay is not None and args.device is None and not args.resume:
+        values["devices"] = ("replay",)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _nearest_miss(result: dict[str, Any]) -> str:
+    caps = [one for one in result["caps"] if one["state"] != "kept"]
+    missed = "; ".join(
+        f"{one['name']} is {one['value']:.4g} ({one['low']:.4g} to {one['high']:.4g}), cap {one['limit']:.4g}"
+        if one["value"] is not None
+        else f"{one['name']} was not measured, cap {one['limit']:.4g}"
+        for one in caps
+    )
+    nearest = result["nearest"]
+    name = nearest["architecture"] if nearest else "none"
+    return (
+        f"no confirmed architecture keeps every cap. Nearest miss: {name} ({missed or 'nothing was evaluated'}). "
+        "Loosen the cap or give a larger --budget."
+    )
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise InvalidArgumentError(f"--option '{text}' is no KEY=VALUE, e.g. --option initial_count=20.")
+    return key, value
+
+
+def _share(text: str) -> float:
+    """``20%`` or ``0.2``."""
+    try:
+        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 20% or 0.2") from None
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0% and 100%; write 20% or 0.2")
+    return value
+
+
+def _count(text: str) -> float:
+    """``2500000``, ``2.5M``, ``300k``, ``1G``."""
+    factors = {"k": 1e3, "m": 1e6, "g": 1e9}
+    factor = factors.get(text[-1:].lower(), 1.0)
+    try:
+        return float(text[:-1] if factor > 1.0 else text) * factor
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no count; write 2500000 or 2.5M") from None

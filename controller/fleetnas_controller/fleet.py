@@ -1,0 +1,321 @@
+"""The fleet: measurements, the leases that devices hold on them, and everything that can happen to both.
+
+Plain Python, one thread. A transition is one transaction of the store; memory follows when it is committed, and
+listeners hear of it last, so that a controller which dies in between finds in the store what it had promised.
+"""
+
+__all__ = ["Acknowledgement", "Fleet", "FleetListener", "LeaseKey"]
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from fleetnas_controller.devices import DeviceDescription, DeviceRegistry
+from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.fleet_store import FleetStore
+from fleetnas_controller.jobs import (
+    Device,
+    Fault,
+    FaultKind,
+    MeasurementRecord,
+    MeasurementState,
+    device_name,
+)
+from fleetnas_controller.retries import FleetSettings, after_fault
+from fleetnas_controller.scheduler import assign
+from fleetnas_latency.measurement import Measurement, Verdict
+from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import AlreadyExistsError, PermissionDeniedError
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseKey:
+    """A lease as agents name it."""
+
+    measurement: str
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Whether a report counted; ``reason`` says why not."""
+
+    accepted: bool
+    reason: str = ""
+
+
+class FleetListener(Protocol):
+    """Hears of what is committed."""
+
+    def assigned(self, record: MeasurementRecord) -> None:
+        """``record.device`` has to measure it."""
+        ...
+
+    def revoked(self, device: str, lease: LeaseKey, reason: str) -> None:
+        """``device`` has to stop working on it, if it does."""
+        ...
+
+    def changed(self, record: MeasurementRecord) -> None:
+        """A measurement has a new state."""
+        ...
+
+    def expelled(self, device: str) -> None:
+        """The credential of ``device`` no longer holds: it was removed or enrolled anew."""
+        ...
+
+
+class Fleet:
+    """Devices and unfinished measurements.
+
+    Args:
+        clock: Seconds since 1970.
+        listener: Told of every transition after it is stored.
+    """
+
+    def __init__(
+        self,
+        store: FleetStore,
+        enrolment: Enrolment,
+        clock: Callable[[], float],
+        listener: FleetListener,
+        settings: FleetSettings,
+    ) -> None:
+        self._store = store
+        self._enrolment = enrolment
+        self._clock = clock
+        self._listener = listener
+        self._settings = settings
+        self.devices = DeviceRegistry(store, settings.lease_s)
+        self._open: dict[str, MeasurementRecord] = {}
+        self._recover()
+
+    @property
+    def unfinished(self) -> Collection[MeasurementRecord]:
+        return self._open.values()
+
+    def find(self, name: str) -> MeasurementRecord | None:
+        return self._open.get(name) or self._store.measurement(name)
+
+    # Devices
+
+    def enrol(self, secret: str, device_id: str, description: DeviceDescription) -> tuple[Device, str]:
+        """The new device and its credential.
+
+        Raises:
+            PermissionDeniedError: The join token does not allow it.
+            AlreadyExistsError: The id is taken, and the token is not bound to it.
+        """
+        token = self._enrolment.check_token(secret)
+        if token.device_id and device_id not in ("", token.device_id):
+            raise PermissionDeniedError(
+                f"this join token enrols '{token.device_id}' only, not '{device_id}'. Leave the id out."
+            )
+        name = device_name(token.device_id or device_id or f"{description.kind}-{digest_of(secret)[:8]}")
+        if self.devices.knows(name) and not token.device_id:
+            raise AlreadyExistsError(
+                f"the fleet has a device '{name}' already. Choose another id, or make a token for this one: "
+                f"fleetnas device token --device {name.removeprefix('devices/')}"
+            )
+        credential = self._enrolment.new_credential()
+        with self._store.transaction():
+            self._enrolment.use_token(secret, token)
+            device = self.devices.enrol(name, description, digest_of(credential), self._clock())
+        self._listener.expelled(name)
+        return device, credential
+
+    def connect(self, device: str, description: DeviceDescription, held: Collection[LeaseKey]) -> None:
+        """A session began. Of the leases the device should have, those not ``held`` are lost; of those it
+        holds, stale ones are revoked."""
+        self.devices.connect(device, description, self._clock())
+        holder = self._open.get(self.devices.get(device).holder)
+        if holder is not None and LeaseKey(holder.name, holder.fencing_token) not in held:
+            self._fail(
+                holder, Fault(FaultKind.INFRASTRUCTURE, f"the agent of {device} restarted and lost it")
+            )
+        self._renew(device, held)
+        self.dispatch()
+
+    def disconnect(self, device: str, reason: str) -> None:
+        """A session ended; the lease goes on, for the agent may come back in time."""
+        self.devices.disconnect(device, reason)
+
+    def heartbeat(self, device: str, held: Collection[LeaseKey]) -> None:
+        back = self.devices.heard(device, self._clock())
+        self._renew(device, held)
+        if back:
+            self.dispatch()
+
+    def set_drained(self, device: str, drained: bool) -> Device:
+        changed = self.devices.set_drained(device, drained)
+        self.dispatch()
+        return self.devices.get(changed.name)
+
+    def remove(self, device: str) -> None:
+        holder = self._open.get(self.devices.get(device).holder)
+        self.devices.remove(device)
+        if holder is not None:
+            self._fail(holder, Fault(FaultKind.INFRASTRUCTURE, f"{device} was removed from the fleet"))
+        self._listener.expelled(device)
+        self.dispatch()
+
+    # Measurements
+
+    def add(self, record: MeasurementRecord) -> MeasurementRecord:
+        """Queues a new measurement."""
+        self._save(record)
+        self.dispatch()
+        return self._open[record.name]
+
+    def cancel(self, record: MeasurementRecord, reason: str) -> MeasurementRecord:
+        """``record``, which is not finished, will not be measured."""
+        now = self._clock()
+        state = MeasurementState.CANCELLED
+        cancelled = replace(record, state=state, update_time=now, expire_time=0.0, queue_position=0)
+        self._end_lease(record, cancelled, reason)
+        self.dispatch()
+        return cancelled
+
+    def report(
+        self, device: str, lease: LeaseKey, outcome: Measurement | Fault, target: Target | None
+    ) -> Acknowledgement:
+        """The end of an attempt. Counts once: however often it is sent, one report ends a measurement.
+
+        A result under an old token still counts if its lease was real, its measurement is unfinished and its
+        verdict is ``ok``; whoever holds the measurement by then is told to stop.
+        """
+        record = self._open.get(lease.measurement)
+        refusal = self._refusal(record, device, lease, outcome)
+        if record is None or refusal:
+            return Acknowledgement(False, refusal)
+        if isinstance(outcome, Fault):
+            self._fail(record, outcome)
+        else:
+            done = replace(
+                record,
+                state=MeasurementState.DONE,
+                update_time=self._clock(),
+                expire_time=0.0,
+                device=device,
+                target=target,
+                result=outcome,
+            )
+            current = _is_current(record, device, lease)
+            self._end_lease(record, done, "" if current else f"measured by {device} in the meantime")
+        self.dispatch()
+        return Acknowledgement(True)
+
+    # Time
+
+    def tick(self) -> None:
+        """Ends what has run out of time, and hands out what became ripe. Call it every half second or so."""
+        now = self._clock()
+        self.devices.silent(now)
+        for record in list(self._open.values()):
+            fault = self._overdue(record, now)
+            if fault is None:
+                continue
+            if record.state is MeasurementState.LEASED:
+                self._fail(record, fault, revoke=True)
+            else:
+                self._save(replace(record, state=MeasurementState.FAILED, fault=fault, update_time=now))
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Leases queued measurements to free devices."""
+        now = self._clock()
+        for queued, device in assign(self._open.values(), self.devices.free(), now):
+            record = replace(
+                queued,
+                state=MeasurementState.LEASED,
+                update_time=now,
+                attempt_count=queued.attempt_count + 1,
+                device=device.name,
+                fencing_token=device.fencing_token + 1,
+                lease_time=now,
+                expire_time=now + self._settings.lease_s,
+            )
+            self._save(record)
+            self._listener.assigned(record)
+
+    def _recover(self) -> None:
+        """Leases found in the store run on for a full term, so that their agents can reconnect in time."""
+        expire_time = self._clock() + self._settings.lease_s
+        for record in self._store.unfinished_measurements():
+            if record.state is MeasurementState.LEASED:
+                record = replace(record, expire_time=expire_time)
+                self.devices.hold(record)
+            self._open[record.name] = record
+
+    def _renew(self, device: str, held: Collection[LeaseKey]) -> None:
+        expire_time = self._clock() + self._settings.lease_s
+        for lease in held:
+            record = self._open.get(lease.measurement)
+            if record is not None and _is_current(record, device, lease):
+                # In memory only: after a restart every lease gets a full term anyway.
+                self._open[record.name] = replace(record, expire_time=expire_time)
+                self.devices.hold(self._open[record.name])
+            else:
+                self._listener.revoked(device, lease, "the lease has ended")
+
+    def _refusal(
+        self, record: MeasurementRecord | None, device: str, lease: LeaseKey, outcome: Measurement | Fault
+    ) -> str:
+        if record is None:
+            known = self._store.measurement(lease.measurement)
+            return f"the measurement is {known.state} already" if known else "no such measurement"
+        if _is_current(record, device, lease):
+            return ""
+        if self._store.leased_measurement(device, lease.fencing_token) != lease.measurement:
+            return f"token {lease.fencing_token} was never given to {device} for this measurement"
+        if isinstance(outcome, Fault) or outcome.verdict is not Verdict.OK:
+            return f"token {lease.fencing_token} is stale, the measurement goes on elsewhere"
+        return ""
+
+    def _overdue(self, record: MeasurementRecord, now: float) -> Fault | None:
+        limits = record.request.limits
+        if record.state is MeasurementState.LEASED:
+            if record.expire_time <= now:
+                text = f"{record.device} was not heard for {self._settings.lease_s:g} s and lost the lease"
+            elif record.lease_time + limits.total_s + self._settings.total_grace_s <= now:
+                text = f"{record.device} gave no result within {limits.total_s:g} s"
+            else:
+                return None
+        elif record.update_time + limits.device_s <= now:
+            text = (
+                f"no device free for '{record.request.selector}' within {limits.device_s:g} s "
+                f"({len(self.devices.all())} enrolled, {len(self.devices.free())} free). See: fleetnas device list"
+            )
+        else:
+            return None
+        return Fault(FaultKind.INFRASTRUCTURE, text)
+
+    def _fail(self, record: MeasurementRecord, fault: Fault, *, revoke: bool = False) -> None:
+        after = after_fault(record, fault, self._clock(), self._settings)
+        self._end_lease(record, after, fault.message if revoke else "")
+
+    def _end_lease(self, before: MeasurementRecord, after: MeasurementRecord, revocation: str) -> None:
+        self._save(after)
+        if before.state is MeasurementState.LEASED:
+            self.devices.release(before.device)
+            if revocation:
+                lease = LeaseKey(before.name, before.fencing_token)
+                self._listener.revoked(before.device, lease, revocation)
+
+    def _save(self, record: MeasurementRecord) -> None:
+        leased = record.state is MeasurementState.LEASED
+        with self._store.transaction():
+            self._store.put_measurement(record)
+            if leased:
+                self._store.put_lease(record.device, record.fencing_token, record.name, record.lease_time)
+        if record.state.finished:
+            self._open.pop(record.name, None)
+        else:
+            self._open[record.name] = record
+        if leased:
+            self.devices.hold(record)
+        self._listener.changed(record)
+
+
+def _is_current(record: MeasurementRecord, device: str, lease: LeaseKey) -> bool:
+    held = (record.state, record.device, record.fencing_token)
+    return held == (MeasurementState.LEASED, device, lease.fencing_token)

@@ -1,0 +1,55 @@
+"""The fleet's tables, one schema change after the other; each is applied once and never edited."""
+
+__all__ = ["MIGRATIONS"]
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS = Migrations("fleetnas.fleet")
+
+
+@MIGRATIONS(name="0001_fleet")
+def _fleet(db: Database) -> None:
+    """Columns hold what is searched and what an operator looks at; BLOBs are fleetnas_protos.v1 messages."""
+    db.table("join_tokens").create(
+        {"secret_sha256": str, "device_id": str, "use_count": int, "expire_time": float},
+        pk="secret_sha256",
+        not_null={"device_id", "use_count", "expire_time"},
+    )
+    db.table("devices").create(
+        {"name": str, "credential_sha256": str, "create_time": float, "device": bytes},
+        pk="name",
+        not_null={"credential_sha256", "create_time", "device"},
+    )
+    db.table("devices").create_index(["credential_sha256"], unique=True)
+    db.table("measurements").create(
+        {
+            "number": int,
+            "name": str,
+            "state": str,
+            "priority": int,
+            "create_time": float,
+            "update_time": float,
+            "attempt_count": int,
+            "crash_count": int,
+            "device": str,
+            "fencing_token": int,
+            "lease_time": float,
+            "expire_time": float,
+            "retry_time": float,
+            "fault_kind": str,
+            "fault_message": str,
+            "request": bytes,
+            "target": bytes,
+            "result": bytes,
+        },
+        pk="number",
+        not_null={"name", "state", "create_time", "request"},
+    )
+    db.table("measurements").create_index(["name"], unique=True)
+    db.table("measurements").create_index(["state"])
+    db.table("leases").create(
+        {"device": str, "fencing_token": int, "measurement": str, "lease_time": float},
+        pk=("device", "fencing_token"),
+        not_null={"measurement", "lease_time"},
+    )

@@ -1,0 +1,54 @@
+"""Who may command a controller: whoever holds the token in its data folder."""
+
+__all__ = ["OPERATOR_TOKEN_FILE", "OPERATOR_TOKEN_VARIABLE", "find_operator_token", "operator_token"]
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError
+
+OPERATOR_TOKEN_FILE = "operator.token"
+OPERATOR_TOKEN_VARIABLE = "FLEETNAS_OPERATOR_TOKEN"
+
+
+def operator_token(data_dir: Path) -> str:
+    """The controller's own view of it: made at the first call, readable by its owner only.
+
+    Raises:
+        DataLossError: The file is there and empty.
+    """
+    path = data_dir / OPERATOR_TOKEN_FILE
+    if not path.exists():
+        # Written aside and linked, so that the file is never there without its content.
+        partial = data_dir / f".{OPERATOR_TOKEN_FILE}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{secrets.token_urlsafe(32)}\n")
+        try:
+            with suppress(FileExistsError):
+                os.link(partial, path)
+        finally:
+            partial.unlink()
+    token = path.read_text(encoding="ascii").strip()
+    if not token:
+        raise DataLossError(f"'{path}' is empty. Delete it; the next start makes another token.")
+    return token
+
+
+def find_operator_token(data_dir: Path | None) -> str:
+    """A client's view of it: from the environment or from the controller's data folder.
+
+    Raises:
+        FailedPreconditionError: Neither has it.
+    """
+    token = os.environ.get(OPERATOR_TOKEN_VARIABLE, "")
+    if token:
+        return token
+    if data_dir is not None and (data_dir / OPERATOR_TOKEN_FILE).is_file():
+        return (data_dir / OPERATOR_TOKEN_FILE).read_text(encoding="ascii").strip()
+    where = f" ('{data_dir}' has none)" if data_dir is not None else ""
+    raise FailedPreconditionError(
+        f"the controller wants its operator's token{where}: give the --data-dir of 'fleetnas serve', or set "
+        f"{OPERATOR_TOKEN_VARIABLE}."
+    )

@@ -1,0 +1,165 @@
+"""What a search reports: one document for `--json`, one table for people, both from the same trials."""
+
+__all__ = ["document", "summary_lines"]
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fleetnas_controller.caps import CapReport, CapState, report_caps
+from fleetnas_controller.run_folder import RunFolder
+from fleetnas_controller.search import SearchOutcome
+from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.trials import DeviceReading, Trial, TrialPhase, TrialState
+from fleetnas_latency.statistics import Estimate
+
+
+def document(
+    config: SearchConfig, outcome: SearchOutcome, folder: RunFolder, *, wall_s: float
+) -> dict[str, Any]:
+    """The document that ``fleetnas search --json`` prints.
+
+    ``found`` and ``change`` are None when no confirmed architecture keeps the caps; ``nearest`` then names the
+    best of the rest. Sources: ``measured``/``replayed`` in a trial, ``confirmed`` again at the end.
+    """
+    confirmations = _confirmations(outcome, outcome.found)
+    nearest = outcome.found or (outcome.ranking[0] if outcome.ranking else None)
+    caps = report_caps(config, confirmations or _nearest(outcome, nearest))
+    return {
+        "run": config.name,
+        "space": config.space,
+        "strategy": config.strategy,
+        "seed": config.seed,
+        "evaluations": sum(one.state is not TrialState.PROPOSED for one in outcome.trials),
+        "measurements": sum(_attempts(one) for one in outcome.trials),
+        "wall_s": round(wall_s, 2),
+        "reference": _reference(outcome, confirmations),
+        "found": _network(confirmations) if confirmations else None,
+        "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
+        "change": _change(outcome, confirmations) if confirmations else None,
+        "caps": [_cap(one) for one in caps],
+        "artifacts": {
+            name: str(path)
+            for name, path in (
+                ("report", folder.report_html),
+                ("pareto", folder.pareto_png),
+                ("onnx", folder.found_onnx),
+                ("store", folder.store),
+            )
+            if path.exists()
+        },
+    }
+
+
+def summary_lines(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of the README: a header and one row for each device.
+
+    Columns: device, latency of reference and found with its interval, change, accuracy of both, change.
+    """
+    rows = [
+        ["device", "latency, reference -> found (95 % interval)", "change", "accuracy, published", "change"]
+    ]
+    reference, found, change = result["reference"], result["found"], result["change"]
+    for device, before in reference["latency_ms"].items():
+        after = found["latency_ms"][device]
+        percent = f"{100 * change['latency'][device]['value']:+.1f} %"
+        rows.append(
+            [
+                device,
+                f"{before['median']:.3f} -> {after['median']:.3f} ms ({after['low']:.3f} to {after['high']:.3f}), "
+                f"{after['source']}",
+                percent,
+                f"{reference['accuracy']:.2f} -> {found['accuracy']:.2f} %",
+                f"{change['accuracy']:+.2f} points",
+            ]
+        )
+    return rows
+
+
+def _attempts(trial: Trial) -> int:
+    """Measurements that a trial took: the last one's name ends in the number of its attempt."""
+    return sum(int(one.measurement.rpartition("-")[2]) + 1 for one in trial.readings.values())
+
+
+def _confirmations(outcome: SearchOutcome, text: str | None) -> list[Trial]:
+    return [
+        one
+        for one in outcome.trials
+        if one.phase is TrialPhase.CONFIRM and one.architecture == text and one.state is TrialState.FINISHED
+    ]
+
+
+def _nearest(outcome: SearchOutcome, text: str | None) -> list[Trial]:
+    """The latest confirmation of an architecture, or else its trial."""
+    ended = [one for one in outcome.trials if one.architecture == text and one.state is TrialState.FINISHED]
+    return ended[-1:]
+
+
+def _reference(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> dict[str, Any]:
+    """The reference, with the latency measured in turns with the found network where there is one."""
+    first = outcome.trials[0]
+    values = _network([first])
+    for device, estimates in _by_device(confirmations, lambda one: one.anchor_ms).items():
+        source = values["latency_ms"][device]["source"]
+        values["latency_ms"][device] = _latency(estimates, "ok", source)
+    return values
+
+
+def _network(trials: Sequence[Trial]) -> dict[str, Any]:
+    last = trials[-1]
+    confirmed = last.phase is TrialPhase.CONFIRM
+    latencies = {}
+    for device, estimates in _by_device(trials, lambda one: one.latency_ms).items():
+        reading = last.readings[device]
+        source = f"confirmed, {reading.source}" if confirmed else reading.source
+        latencies[device] = _latency(estimates, reading.verdict, source)
+    accuracies = [one.accuracy for one in trials if one.accuracy is not None]
+    return {
+        "architecture": last.architecture,
+        "accuracy": sum(accuracies) / len(accuracies),
+        "accuracy_source": last.accuracy_source,
+        "macs": last.macs,
+        "params": last.params,
+        "latency_ms": latencies,
+    }
+
+
+def _by_device(
+    trials: Sequence[Trial], pick: Callable[[DeviceReading], Estimate | None]
+) -> dict[str, list[Estimate]]:
+    found: dict[str, list[Estimate]] = {}
+    for trial in trials:
+        for device, reading in trial.readings.items():
+            value = pick(reading)
+            if value is not None:
+                found.setdefault(device, []).append(value)
+    return found
+
+
+def _latency(estimates: Sequence[Estimate], verdict: str, source: str) -> dict[str, Any]:
+    """Several measurements of one network: their mean, and the widest interval that any of them reaches."""
+    return {
+        "median": sum(one.value for one in estimates) / len(estimates),
+        "low": min(one.low for one in estimates),
+        "high": max(one.high for one in estimates),
+        "verdict": verdict,
+        "source": source,
+    }
+
+
+def _change(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> dict[str, Any]:
+    before, after = outcome.trials[0].accuracy, _network(confirmations)["accuracy"]
+    latency = {}
+    for device, ratios in _by_device(confirmations, lambda one: one.ratio).items():
+        latency[device] = {
+            "value": sum(one.value for one in ratios) / len(ratios) - 1.0,
+            "low": min(one.low for one in ratios) - 1.0,
+            "high": max(one.high for one in ratios) - 1.0,
+        }
+    return {"accuracy": after - before if before is not None else None, "latency": latency}
+
+
+def _cap(report: CapReport) -> dict[str, Any]:
+    values = asdict(report)
+    values["state"] = str(CapState(report.state))
+    return values

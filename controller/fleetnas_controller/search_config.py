@@ -1,0 +1,96 @@
+"""What a user asks of a search: everything that decides its result, and nothing else."""
+
+__all__ = ["SearchConfig"]
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
+
+_CONFIRMING_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """A search, before anything ran.
+
+    Attributes:
+        accuracy: An accuracy source, e.g. ``"table:nas-bench-macro"``.
+        devices: Names of the devices every candidate is measured on.
+        max_latency_ms: Cap on each device's latency; None: no absolute cap.
+        latency_drop: Cap relative to the reference network measured beside it: 0.2 means 20 % faster.
+        max_macs, max_params: Counts; None: no cap.
+        budget: Evaluations in all: the reference, the search, and the confirmations at the end.
+        strategy_options: The strategy's own parameters.
+    """
+
+    name: str
+    space: str
+    strategy: str
+    accuracy: str
+    devices: tuple[str, ...]
+    max_latency_ms: float | None = None
+    latency_drop: float | None = None
+    max_macs: float | None = None
+    max_params: float | None = None
+    budget: int = 100
+    seed: int = 0
+    strategy_options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.budget < 4:
+            raise InvalidArgumentError(
+                f"the budget is {self.budget}; give 4 or more: the reference, two candidates, a confirmation."
+            )
+        if self.latency_drop is not None and not 0.0 < self.latency_drop < 1.0:
+            raise InvalidArgumentError(
+                f"the latency drop is {100 * self.latency_drop:g} %; give a share between 0 and 100 %, e.g. 20%."
+            )
+        for name in ("max_latency_ms", "max_macs", "max_params"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0.0:
+                raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a number above zero.")
+        if not self.devices or len(set(self.devices)) != len(self.devices):
+            raise InvalidArgumentError(
+                f"the devices are '{','.join(self.devices)}'; name at least one, and each only once."
+            )
+
+    @property
+    def confirming_count(self) -> int:
+        """Evaluations kept for measuring the best again: the last tenth of the budget."""
+        return max(1, round(self.budget * _CONFIRMING_SHARE))
+
+    @property
+    def searching_count(self) -> int:
+        """Evaluations of the search proper, the reference included."""
+        return self.budget - self.confirming_count
+
+    def to_json(self) -> str:
+        values = asdict(self)
+        values["strategy_options"] = dict(self.strategy_options)
+        return json.dumps(values, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "SearchConfig":
+        """Inverse of ``to_json``; DataLossError when the text is none of its making."""
+        try:
+            values = json.loads(text)
+            known = {one.name for one in fields(cls)}
+            unknown = sorted(set(values) - known)
+            if unknown:
+                raise DataLossError(
+                    f"the stored search has settings this version does not know ({', '.join(unknown)}): "
+                    "it was written by a newer FleetNAS; upgrade."
+                )
+            return cls(**{**values, "devices": tuple(values["devices"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataLossError(f"the stored search is unreadable ({error}).") from error
+
+    def differences(self, other: "SearchConfig") -> tuple[str, ...]:
+        """Names of the settings in which two searches differ, the name apart."""
+        return tuple(
+            one.name
+            for one in fields(self)
+            if one.name != "name" and getattr(self, one.name) != getattr(other, one.name)
+        )

@@ -1,0 +1,314 @@
+"""One session of a search: opens the run, the fleet and the table, searches, reports."""
+
+__all__ = ["SearchSession", "SessionSettings", "rewrite_report", "stored_result"]
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleetnas_controller.caps import limits
+from fleetnas_controller.jobs import MeasurementRecord, Selector
+from fleetnas_controller.operator import find_operator_token
+from fleetnas_controller.progress import SearchProgress
+from fleetnas_controller.results import document
+from fleetnas_controller.run_folder import RunFolder
+from fleetnas_controller.search import Search, SearchOutcome
+from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.storage import open_database, storage_errors
+from fleetnas_controller.strategies.registry import create_strategy
+from fleetnas_controller.strategies.strategy import Problem
+from fleetnas_controller.table_recorder import TableRecorder
+from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
+from fleetnas_latency.plan import Plan
+from fleetnas_latency.statistics import Statistic
+from fleetnas_search_spaces.architecture import SearchSpace
+from fleetnas_search_spaces.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    near_names,
+)
+from fleetnas_search_spaces.registry import space as space_of
+from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How a search is run; nothing here changes what it finds, on the same devices.
+
+    Attributes:
+        controller: Address of a fleet; None: an embedded one.
+        data_dir: The controller's data folder, where its operator token is.
+        core: The embedded agent's; None: the last.
+        replay: A latency table that the embedded agent plays instead of measuring.
+    """
+
+    runs_dir: Path
+    resume: bool = False
+    controller: str | None = None
+    data_dir: Path | None = None
+    core: int | None = None
+    replay: Path | None = None
+
+
+class SearchSession:
+    """Runs or resumes one search.
+
+    Args:
+        given: Settings of the search that the user gave; ``name`` is among them. The rest is default, or, on a
+            resumed search, what is stored.
+    """
+
+    def __init__(self, given: Mapping[str, Any], settings: SessionSettings) -> None:
+        self._given = given
+        self._settings = settings
+        self._folder = RunFolder.of(settings.runs_dir, given["name"])
+
+    def run(self, *, quiet: bool = False) -> dict[str, Any]:
+        """Runs to the end.
+
+        Returns:
+            The document of ``fleetnas search --json``.
+
+        Raises:
+            FleetNASError: In every way that its children say.
+        """
+        # Mistakes are found before anything is made on the disk.
+        if not self._settings.resume:
+            _check(_configured(self._given))
+        with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
+            trials = SqliteTrials(open_database(self._folder.store))
+            config = self._opened(trials)
+            stored = trials.search(config.name).result
+            if stored:
+                return dict(stored)
+            with SearchProgress(config, quiet=quiet) as progress:
+                return self._search(config, trials, progress)
+
+    def _opened(self, trials: Trials) -> SearchConfig:
+        """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
+        if not self._settings.resume:
+            config = _configured(self._given)
+            trials.create_search(SearchRecord(config, time.time()))
+            return config
+        stored = trials.search(self._given["name"]).config
+        changed = [name for name, value in self._given.items() if getattr(stored, name) != value]
+        if changed:
+            was = ", ".join(f"{name}={getattr(stored, name)}" for name in changed)
+            raise InvalidArgumentError(
+                f"the search '{stored.name}' was begun with {was}; leave that out, or start another --name."
+            )
+        return stored
+
+    def _search(self, config: SearchConfig, trials: Trials, progress: SearchProgress) -> dict[str, Any]:
+        from fleetnas_controller.network_files import OnnxFiles
+        from fleetnas_latency.table import open_table
+        from fleetnas_search_spaces.weights import WeightPool
+
+        space, accuracy = space_of(config.space), accuracy_source(config.accuracy)
+        weights = WeightPool(self._settings.runs_dir / "weights")
+        table = open_table(self._settings.runs_dir / "latency.db")
+        recorder = TableRecorder(
+            table, space, f"{config.name}/{trials.search(config.name).create_time:.3f}", time.time
+        )
+        progress.resumed(sum(one.order >= 0 for one in trials.trials(config.name)))
+        with self._fleet(config, progress) as (client, statistics):
+            search = Search(
+                config,
+                space=space,
+                accuracy=accuracy,
+                make_strategy=lambda problem: create_strategy(
+                    config.strategy, problem, budget=config.searching_count, options=config.strategy_options
+                ),
+                trials=trials,
+                fleet=client,
+                files=OnnxFiles(space, weights, client.put_artifact),
+                plan_of=lambda device, phase: _plan(statistics[device], phase),
+                selectors={device: _selector(device) for device in config.devices},
+                observer=_Observers(config.name, trials, recorder, progress),
+                now_s=time.time,
+            )
+            outcome = search.run(_capacity(config, client))
+        recorder.learn()
+        table.close()
+        return self._report(config, trials, space, accuracy, outcome)
+
+    @contextmanager
+    def _fleet(
+        self, config: SearchConfig, progress: SearchProgress
+    ) -> Iterator[tuple[Any, dict[str, Statistic]]]:
+        """The client of a fleet that has every device, and the statistic that suits each."""
+        from fleetnas_controller.client import FleetClient
+        from fleetnas_controller.embedded import AgentCommand, EmbeddedFleet
+
+        if self._settings.controller is not None:
+            token = find_operator_token(self._settings.data_dir)
+            with FleetClient(self._settings.controller, token) as client:
+                kinds = {one: client.get_device(one).kind for one in config.devices if "=" not in one}
+                yield client, {one: _statistic(kinds.get(one, "")) for one in config.devices}
+            return
+        device, arguments = self._embedded_agent(config)
+        fleet = EmbeddedFleet(self._folder.path, AgentCommand(device, arguments))
+        with fleet as client:
+            progress.say(f"controller on {fleet.address}, agent '{device}' is starting")
+            fleet.wait_for_agent()
+            yield client, {device: _statistic(arguments[1])}
+
+    def _embedded_agent(self, config: SearchConfig) -> tuple[str, tuple[str, ...]]:
+        """Id of the embedded fleet's one device and the agent's arguments, the driver's name second."""
+        device = "host" if self._settings.replay is None else "replay"
+        arguments = ["--driver", device]
+        if self._settings.replay is not None:
+            arguments += ["--table", str(self._settings.replay.absolute())]
+        elif self._settings.core is not None:
+            arguments += ["--core", str(self._settings.core)]
+        unknown = [one for one in config.devices if one != device]
+        if unknown:
+            raise NotFoundError(
+                f"no device '{unknown[0]}' in the embedded fleet; {near_names(unknown[0], [device])}. For devices "
+                "of a fleet name its --controller."
+            )
+        return device, tuple(arguments)
+
+    def _report(
+        self,
+        config: SearchConfig,
+        trials: Trials,
+        space: SearchSpace,
+        accuracy: AccuracySource,
+        outcome: SearchOutcome,
+    ) -> dict[str, Any]:
+        from fleetnas_controller.report.write import write_found, write_report
+
+        if outcome.found is not None:
+            write_found(self._folder, space, outcome.found)
+        wall_s = trials.search(config.name).wall_s
+        result = document(config, outcome, self._folder, wall_s=wall_s)
+        write_report(self._folder, space, accuracy, outcome, result)
+        result = document(config, outcome, self._folder, wall_s=wall_s)
+        trials.finish_search(config.name, result)
+        return result
+
+
+class _Observers:
+    """Tells progress and table, and keeps the time that the search took."""
+
+    def __init__(self, run: str, trials: Trials, recorder: TableRecorder, progress: SearchProgress) -> None:
+        self._run = run
+        self._trials = trials
+        self._recorder = recorder
+        self._progress = progress
+        self._since_s = time.monotonic()
+
+    def proposed(self, trial: Trial) -> None:
+        self._progress.proposed(trial)
+
+    def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None:
+        now_s = time.monotonic()
+        self._trials.add_wall_s(self._run, now_s - self._since_s)
+        self._since_s = now_s
+        self._recorder.finished(trial, records)
+        self._progress.finished(trial, records)
+
+
+def stored_result(runs_dir: Path, name: str) -> dict[str, Any]:
+    """The document of a finished run.
+
+    Raises:
+        NotFoundError: No such run.
+        FailedPreconditionError: It is not finished.
+    """
+    folder = RunFolder.of(runs_dir, name)
+    folder.require()
+    with storage_errors(folder.store):
+        result = SqliteTrials(open_database(folder.store)).search(name).result
+    if not result:
+        raise FailedPreconditionError(
+            f"the search '{name}' is not finished; go on with: --name {name} --resume"
+        )
+    return dict(result)
+
+
+def rewrite_report(runs_dir: Path, name: str) -> RunFolder:
+    """Draws the report of a finished run again; errors as ``stored_result``."""
+    from fleetnas_controller.report.write import write_report
+
+    result = stored_result(runs_dir, name)
+    folder = RunFolder.of(runs_dir, name)
+    with storage_errors(folder.store):
+        trials = SqliteTrials(open_database(folder.store))
+        config, every = trials.search(name).config, trials.trials(name)
+    readings = every[0].readings
+    reference_ms = {device: one.latency_ms.value for device, one in readings.items() if one.latency_ms}
+    found = result["found"]["architecture"] if result["found"] else None
+    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, tuple(every))
+    write_report(folder, space_of(config.space), accuracy_source(config.accuracy), outcome, result)
+    return folder
+
+
+def _configured(given: Mapping[str, Any]) -> SearchConfig:
+    defaults = {
+        "space": "nas-bench-macro",
+        "strategy": "predictor",
+        "accuracy": "table:nas-bench-macro",
+        "devices": ("host",),
+    }
+    return SearchConfig(**{**defaults, **given})
+
+
+def _check(config: SearchConfig) -> None:
+    """Every name in the settings, before anything is begun."""
+    space = space_of(config.space)
+    accuracy_source(config.accuracy)
+    create_strategy(
+        config.strategy, Problem(space), budget=config.searching_count, options=config.strategy_options
+    )
+    for device in config.devices:
+        _selector(device)
+
+
+def _selector(device: str) -> Selector:
+    """``pixel3``, or ``model=pixel3``, ``kind=host``, ``runtime=ncnn``, or a label."""
+    key, sign, value = device.partition("=")
+    if not sign:
+        return Selector(device=device)
+    if not key or not value:
+        raise InvalidArgumentError(f"'{device}' selects no device: write a name, or KEY=VALUE.")
+    match key:
+        case "model":
+            return Selector(model=value)
+        case "kind":
+            return Selector(kind=value)
+        case "runtime":
+            return Selector(runtime=value)
+    return Selector(labels=((key, value),))
+
+
+def _capacity(config: SearchConfig, client: Any) -> int:
+    """Trials at once: as many as the rarest kind of device has members."""
+    counts = []
+    for device in config.devices:
+        selector = _selector(device)
+        counts.append(sum(selector.matches(one) for one in client.list_devices()))
+    return max(1, min(counts))
+
+
+def _statistic(kind: str) -> Statistic:
+    """A host is shared with this very process, so its CPU time counts; a device of its own shows wall time."""
+    return Statistic.CPU_P10 if kind == "host" else Statistic.WALL_MEDIAN
+
+
+def _plan(statistic: Statistic, phase: TrialPhase) -> Plan:
+    """Confirmations are longer and narrower: what is reported rests on them."""
+    if phase is TrialPhase.SEARCH:
+        return Plan(statistic=statistic, max_duration_s=4.0)
+    return Plan(
+        statistic=statistic,
+        relative_half_width=0.005,
+        min_duration_s=2.0,
+        max_duration_s=8.0,
+        anchor_share=0.5,
+    )

@@ -1,0 +1,204 @@
+"""The controller as a process: store, fleet and services behind one address."""
+
+__all__ = ["ControllerServer"]
+
+import asyncio
+import fcntl
+import ipaddress
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import grpc.aio as aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from fleetnas_controller.artifacts import ArtifactFolder
+from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.fleet import Fleet
+from fleetnas_controller.fleet_store import open_fleet_store
+from fleetnas_controller.measurements import MeasurementBook
+from fleetnas_controller.operator import operator_token
+from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
+from fleetnas_controller.servicers.calls import Access
+from fleetnas_controller.servicers.device_servicer import DeviceServicer
+from fleetnas_controller.servicers.fleet_servicer import FleetServicer
+from fleetnas_controller.servicers.measurement_servicer import MeasurementServicer
+from fleetnas_controller.sessions import SessionHub
+from fleetnas_controller.storage import storage_errors
+from fleetnas_protos.v1 import (
+    artifact_pb2,
+    artifact_pb2_grpc,
+    device_pb2,
+    device_pb2_grpc,
+    fleet_pb2,
+    fleet_pb2_grpc,
+    measurement_pb2,
+    measurement_pb2_grpc,
+)
+from fleetnas_search_spaces.errors import (
+    FailedPreconditionError,
+    FleetNASError,
+    InvalidArgumentError,
+    UnavailableError,
+)
+
+_log = logging.getLogger(__name__)
+_STORE_FILE = "store.db"
+_LOCK_FILE = "controller.lock"
+_TICK_S = 0.25
+_STOP_GRACE_S = 1.0
+_MAX_MESSAGE_BYTES = 64 << 20
+_SERVICES = (artifact_pb2, fleet_pb2, device_pb2, measurement_pb2)
+
+_OPTIONS = (
+    # Without this a second controller would share the port and get half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+class ControllerServer:
+    """Serves one data folder. Start and stop it on one event loop.
+
+    Args:
+        listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
+
+    Raises:
+        FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
+        DataLossError, ResourceExhaustedError, UnavailableError: The store cannot be used.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        listen: str,
+        *,
+        settings: FleetSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._host, self._port = _loopback(listen)
+        settings = settings or FleetSettings()
+        with storage_errors(data_dir):
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(data_dir)
+            token = operator_token(data_dir)
+            artifacts = ArtifactFolder(data_dir / "artifacts")
+        self._store = open_fleet_store(data_dir / _STORE_FILE)
+        self._hub = SessionHub()
+        self._enrolment = Enrolment(self._store, clock, lambda: secrets.token_urlsafe(32))
+        self._fleet = Fleet(self._store, self._enrolment, clock, self._hub, settings)
+        access = Access(self._enrolment, digest_of(token))
+        book = MeasurementBook(self._fleet, self._store, artifacts, clock)
+        self._server = aio.server(options=_OPTIONS)
+        fleet_pb2_grpc.add_FleetServiceServicer_to_server(
+            FleetServicer(self._fleet, self._hub, access, settings), self._server
+        )
+        device_pb2_grpc.add_DeviceServiceServicer_to_server(
+            DeviceServicer(self._fleet, self._enrolment, access), self._server
+        )
+        measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
+            MeasurementServicer(book, self._hub, access), self._server
+        )
+        artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(
+            ArtifactServicer(artifacts, self._fleet, access), self._server
+        )
+        self._add_health_and_reflection()
+
+    async def start(self) -> str:
+        """Begins to serve.
+
+        Returns:
+            The address that clients use.
+
+        Raises:
+            UnavailableError: The port is in use.
+        """
+        wanted = f"{self._host}:{self._port}"
+        try:
+            port = self._server.add_insecure_port(wanted)
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"cannot listen on {wanted}: the port is in use or not allowed. Choose another with --listen."
+            ) from error
+        await self._server.start()
+        self._ticking = asyncio.create_task(self._tick())
+        return f"{self._host}:{port}"
+
+    async def stop(self) -> None:
+        """Ends sessions and calls; what is stored stays."""
+        self._ticking.cancel()
+        self._hub.end_all("the controller stops")
+        await self._server.stop(_STOP_GRACE_S)
+        self._store.close()
+        self._lock.close()
+
+    async def serve_until_stopped(self) -> None:
+        """Returns when the server was stopped; raises what broke the clock of the fleet, if that did."""
+        stopped = asyncio.create_task(self._server.wait_for_termination())
+        done, _ = await asyncio.wait({stopped, self._ticking}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled():
+                task.result()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                self._fleet.tick()
+            except FleetNASError as error:
+                # E.g. a full disk: nothing has changed, so the next tick may try again.
+                _log.error("the fleet's clock was held up: %s", error)
+
+    def _add_health_and_reflection(self) -> None:
+        servicer = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
+        names = [
+            service.full_name
+            for module in _SERVICES
+            for service in module.DESCRIPTOR.services_by_name.values()
+        ]
+        reflection.enable_server_reflection(
+            [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
+            self._server,
+        )
+
+
+def _locked(data_dir: Path) -> IO[bytes]:
+    """Holds the folder for this process; the system lets go when the process ends, however it does."""
+    file = (data_dir / _LOCK_FILE).open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise FailedPreconditionError(
+            f"another controller serves '{data_dir}'. Stop it first, or choose another folder."
+        ) from None
+    return file
+
+
+def _loopback(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise InvalidArgumentError(f"'{listen}' is no address: write HOST:PORT, e.g. 127.0.0.1:7070.")
+    bare = host.strip("[]")
+    try:
+        is_loopback = bare == "localhost" or ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise FailedPreconditionError(
+            f"'{host}' is not a loopback address, and this version encrypts nothing: listen on 127.0.0.1 and "
+            "forward the port to your devices, e.g. with ssh -R or adb reverse."
+        )
+    return host, int(port)

@@ -1,0 +1,1 @@
+"""gRPC over the fleet: each servicer translates and decides nothing."""

@@ -1,0 +1,67 @@
+"""What all servicers share: who is calling, and how an error becomes a status."""
+
+__all__ = ["Access", "Answering", "page_size_of"]
+
+import hmac
+from types import TracebackType
+from typing import Any
+
+from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.wire import status_of_error
+from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, PermissionDeniedError
+
+_SCHEME = "Bearer "
+
+
+class Answering:
+    """An async context: a FleetNASError inside it ends the call with the status it stands for."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, FleetNASError):
+            await self._context.abort(status_of_error(error), str(error))
+
+
+class Access:
+    """Tells callers apart by the token in the call's ``authorization``."""
+
+    def __init__(self, enrolment: Enrolment, operator_sha256: str) -> None:
+        self._enrolment = enrolment
+        self._operator_sha256 = operator_sha256
+
+    def is_operator(self, context: Any) -> bool:
+        token = _token(context)
+        return bool(token) and hmac.compare_digest(digest_of(token), self._operator_sha256)
+
+    def operator(self, context: Any) -> None:
+        """Raises PermissionDeniedError for anybody else."""
+        if not self.is_operator(context):
+            raise PermissionDeniedError(
+                "this call needs the operator's token. Set FLEETNAS_OPERATOR_TOKEN, or give --data-dir on the "
+                "controller's machine."
+            )
+
+    def device(self, context: Any) -> str:
+        """Name of the calling device; PermissionDeniedError for anybody else."""
+        return self._enrolment.device_of(_token(context))
+
+
+def _token(context: Any) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization" and isinstance(value, str):
+            return value.removeprefix(_SCHEME)
+    return ""
+
+
+def page_size_of(asked: int) -> int:
+    """0 means 50, more than 1000 counts as 1000; InvalidArgumentError on a negative one."""
+    if asked < 0:
+        raise InvalidArgumentError(f"`page_size` (={asked}) must not be negative.")
+    return min(asked or 50, 1000)

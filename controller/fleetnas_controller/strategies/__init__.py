@@ -1,0 +1,1 @@
+"""Search strategies: each asks and tells, and does nothing else."""

@@ -1,0 +1,28 @@
+"""Caps that need no device: MACs and parameters follow from the architecture alone."""
+
+__all__ = ["ExactCaps"]
+
+from fleetnas_controller.strategies.strategy import CapKind, Problem
+from fleetnas_search_spaces.architecture import Architecture
+from fleetnas_search_spaces.cost import macs, params
+
+
+class ExactCaps:
+    """The exact caps of a problem, checked before anything is trained or measured."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._space = problem.space
+        self._limits = [(cap.kind, cap.limit) for cap in problem.caps if cap.kind is not CapKind.LATENCY_MS]
+        self._known: dict[str, float] = {}
+
+    def violation(self, architecture: Architecture) -> float:
+        """Sum of the relative excesses over the exact caps; 0 when all are kept. Remembered by key."""
+        if not self._limits:
+            return 0.0
+        known = self._known.get(architecture.key)
+        if known is None:
+            graph = self._space.graph(architecture)
+            counts = {CapKind.MACS: macs, CapKind.PARAMS: params}
+            known = sum(max(0.0, counts[kind](graph) / limit - 1.0) for kind, limit in self._limits)
+            self._known[architecture.key] = known
+        return known

@@ -1,0 +1,238 @@
+"""The trials of searches, kept: one transaction for each step, so that any instruction may be the last."""
+
+__all__ = ["DeviceReading", "SearchRecord", "SqliteTrials", "Trial", "TrialPhase", "TrialState", "Trials"]
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fleetnas_controller.search_config import SearchConfig
+from fleetnas_latency.statistics import Estimate
+from fleetnas_search_spaces.errors import AlreadyExistsError, NotFoundError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+class TrialPhase(StrEnum):
+    """Why an architecture is evaluated."""
+
+    REFERENCE = "reference"
+    SEARCH = "search"
+    CONFIRM = "confirm"
+
+
+class TrialState(StrEnum):
+    """PROPOSED until its measurements and its accuracy are in, then FINISHED or FAILED, for good."""
+
+    PROPOSED = "proposed"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReading:
+    """What one device said of one trial.
+
+    Attributes:
+        measurement: Name of the accepted measurement, e.g. ``"measurements/run-00007-host-0"``.
+        verdict: Only ``"ok"`` readings count for caps.
+        source: ``"measured"`` on a real device, ``"replayed"`` from published data.
+        latency_ms: Headline statistic on the target.
+        anchor_ms: The reference network's, measured in turns with it; None without an anchor.
+        ratio: Latency over the anchor's; None without an anchor.
+        reason: The verdict's sentence, or the fault's.
+    """
+
+    measurement: str
+    target: str
+    verdict: str
+    source: str
+    latency_ms: Estimate | None
+    anchor_ms: Estimate | None = None
+    ratio: Estimate | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One architecture under evaluation.
+
+    Attributes:
+        number: Counts from 0 in a search, in the order of proposal.
+        architecture: Canonical, in the space's text form.
+        order: Place among the finished trials, in which the strategy was told; -1 until then.
+        predicted_ms: By device: what the table said *before* it was measured, mean and standard deviation.
+    """
+
+    number: int
+    phase: TrialPhase
+    architecture: str
+    state: TrialState = TrialState.PROPOSED
+    order: int = -1
+    macs: int = 0
+    params: int = 0
+    accuracy: float | None = None
+    accuracy_source: str = ""
+    readings: Mapping[str, DeviceReading] = field(default_factory=dict)
+    predicted_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fault: str = ""
+    finish_time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """A search and where it stands.
+
+    Attributes:
+        wall_s: Seconds spent on it so far, over all its sessions.
+        result: The document that was printed at its end; empty before.
+    """
+
+    config: SearchConfig
+    create_time: float
+    wall_s: float = 0.0
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trials(Protocol):
+    """The repository; ``tests/contracts`` holds what every implementation promises."""
+
+    def create_search(self, record: SearchRecord) -> None:
+        """Raises AlreadyExistsError when the name is taken."""
+        ...
+
+    def search(self, name: str) -> SearchRecord:
+        """Raises NotFoundError."""
+        ...
+
+    def add_wall_s(self, name: str, seconds: float) -> None: ...
+
+    def finish_search(self, name: str, result: Mapping[str, Any]) -> None: ...
+
+    def propose(self, search: str, trial: Trial) -> None:
+        """Stores a new trial; AlreadyExistsError when its number is taken."""
+        ...
+
+    def finish(self, search: str, trial: Trial) -> Trial:
+        """Stores how a trial ended and gives it the next ``order``; a finished one is returned as it is."""
+        ...
+
+    def trials(self, search: str) -> Sequence[Trial]:
+        """All, by number."""
+        ...
+
+
+class SqliteTrials:
+    """Trials in SQLite. One instance a thread."""
+
+    def __init__(self, database: "Database") -> None:
+        from fleetnas_controller.trial_migrations import trial_migrations
+
+        self._db = database
+        trial_migrations.apply(database)
+
+    def create_search(self, record: SearchRecord) -> None:
+        with self._db.atomic():
+            if self._db.table("searches").count_where("name = ?", [record.config.name]):
+                raise AlreadyExistsError(f"a search '{record.config.name}' exists already.")
+            self._db.table("searches").insert(
+                {
+                    "name": record.config.name,
+                    "config": record.config.to_json(),
+                    "create_time": record.create_time,
+                    "wall_s": record.wall_s,
+                    "result": json.dumps(dict(record.result)),
+                }
+            )
+
+    def search(self, name: str) -> SearchRecord:
+        for row in self._db.table("searches").rows_where("name = ?", [name]):
+            return SearchRecord(
+                SearchConfig.from_json(row["config"]),
+                row["create_time"],
+                row["wall_s"],
+                json.loads(row["result"]),
+            )
+        raise NotFoundError(f"no search '{name}' in this store.")
+
+    def add_wall_s(self, name: str, seconds: float) -> None:
+        with self._db.atomic():
+            self._db.execute("update searches set wall_s = wall_s + ? where name = ?", [seconds, name])
+
+    def finish_search(self, name: str, result: Mapping[str, Any]) -> None:
+        with self._db.atomic():
+            self._db.table("searches").update(name, {"result": json.dumps(dict(result))})
+
+    def propose(self, search: str, trial: Trial) -> None:
+        with self._db.atomic():
+            if self._row(search, trial.number) is not None:
+                raise AlreadyExistsError(f"trial {trial.number} of search '{search}' exists already.")
+            self._db.table("trials").insert(_to_row(search, trial))
+
+    def finish(self, search: str, trial: Trial) -> Trial:
+        with self._db.atomic():
+            row = self._row(search, trial.number)
+            if row is not None and row["state"] != TrialState.PROPOSED:
+                return _from_row(row)
+            last = self._db.execute(
+                "select coalesce(max(finish_order), -1) from trials where search = ?", [search]
+            )
+            ended = replace(trial, order=last.fetchone()[0] + 1)
+            self._db.table("trials").upsert(_to_row(search, ended), pk=("search", "number"))
+        return ended
+
+    def trials(self, search: str) -> Sequence[Trial]:
+        rows = self._db.table("trials").rows_where("search = ?", [search], order_by="number")
+        return tuple(_from_row(row) for row in rows)
+
+    def _row(self, search: str, number: int) -> dict[str, Any] | None:
+        rows = self._db.table("trials").rows_where("search = ? and number = ?", [search, number])
+        return next(iter(rows), None)
+
+
+def _to_row(search: str, trial: Trial) -> dict[str, Any]:
+    return {
+        "search": search,
+        "number": trial.number,
+        "phase": trial.phase,
+        "architecture": trial.architecture,
+        "state": trial.state,
+        "finish_order": trial.order,
+        "macs": trial.macs,
+        "params": trial.params,
+        "accuracy": trial.accuracy,
+        "accuracy_source": trial.accuracy_source,
+        "readings": json.dumps({device: asdict(one) for device, one in trial.readings.items()}),
+        "predicted_ms": json.dumps({device: list(pair) for device, pair in trial.predicted_ms.items()}),
+        "fault": trial.fault,
+        "finish_time": trial.finish_time,
+    }
+
+
+def _from_row(row: Mapping[str, Any]) -> Trial:
+    return Trial(
+        number=row["number"],
+        phase=TrialPhase(row["phase"]),
+        architecture=row["architecture"],
+        state=TrialState(row["state"]),
+        order=row["finish_order"],
+        macs=row["macs"],
+        params=row["params"],
+        accuracy=row["accuracy"],
+        accuracy_source=row["accuracy_source"],
+        readings={device: _reading(one) for device, one in json.loads(row["readings"]).items()},
+        predicted_ms={device: (pair[0], pair[1]) for device, pair in json.loads(row["predicted_ms"]).items()},
+        fault=row["fault"],
+        finish_time=row["finish_time"],
+    )
+
+
+def _reading(values: Mapping[str, Any]) -> DeviceReading:
+    estimates = {
+        name: Estimate(**values[name]) if values[name] is not None else None
+        for name in ("latency_ms", "anchor_ms", "ratio")
+    }
+    return DeviceReading(**{**values, **estimates})

@@ -1,0 +1,83 @@
+"""From stored observations to a model, and from a model to the table's learned entries."""
+
+__all__ = ["fit", "learned_entries"]
+
+from collections.abc import Sequence
+from statistics import median
+
+from fleetnas_latency.judgement import Verdict
+from fleetnas_latency.model import LatencyModel
+from fleetnas_latency.operator_text import architecture_from_key, operator_key
+from fleetnas_latency.repository import (
+    EntrySource,
+    LatencyEntry,
+    LatencyRepository,
+    Observation,
+    ObservationKind,
+)
+from fleetnas_latency.target import Target
+from fleetnas_search_spaces.architecture import SearchSpace
+
+
+def fit(table: LatencyRepository, target: Target, space: SearchSpace) -> LatencyModel:
+    """The model of ``space`` on ``target`` after every good network measurement in the table.
+
+    Where a network was measured beside an anchor, its latency is the ratio to the anchor times the median of
+    that anchor's latencies over all measurements on the target. A device that was hotter on Tuesday slowed both
+    networks alike, the ratio does not show it, and what is left is the latency at the device's usual speed.
+    """
+    model = LatencyModel(space)
+    usable = [
+        one
+        for one in table.observations(target, space.name)
+        if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
+    ]
+    if usable:
+        usual_ms = _usual_anchor_ms(usable)
+        values = [_latency_ms(one, usual_ms) for one in usable]
+        model.observe(
+            [architecture_from_key(one.key) for one in usable],
+            [value for value, _ in values],
+            [std for _, std in values],
+        )
+    return model
+
+
+def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]:
+    """What ``model`` knows of each block, to be stored with ``LatencyRepository.put_entries``.
+
+    Args:
+        now: Seconds since 1970.
+
+    Raises:
+        FailedPreconditionError: The model has observed nothing.
+    """
+    return tuple(
+        LatencyEntry(
+            key="overhead" if one.operator is None else operator_key(one.operator),
+            mean_ms=one.mean_ms,
+            std_ms=one.std_ms,
+            source=EntrySource(one.source),
+            count=one.network_count,
+            updated_time=now,
+            space=model.space_name,
+            operator=one.operator,
+        )
+        for one in model.coverage()
+    )
+
+
+def _usual_anchor_ms(observations: Sequence[Observation]) -> dict[str, float]:
+    seen: dict[str, list[float]] = {}
+    for one in observations:
+        if one.ratio is not None and one.anchor_ms > 0.0:
+            seen.setdefault(one.anchor_key, []).append(one.anchor_ms)
+    return {key: median(values) for key, values in seen.items()}
+
+
+def _latency_ms(observation: Observation, usual_ms: dict[str, float]) -> tuple[float, float]:
+    """Value and standard deviation."""
+    if observation.ratio is None or observation.anchor_ms <= 0.0:
+        return observation.latency.value, observation.latency.std
+    anchor_ms = usual_ms[observation.anchor_key]
+    return observation.ratio.value * anchor_ms, observation.ratio.std * anchor_ms

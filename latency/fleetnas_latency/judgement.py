@@ -1,0 +1,208 @@
+"""What to think of a measurement: its estimates, and whether it may train the table."""
+
+__all__ = ["Evidence", "Measurement", "StatisticEstimate", "Verdict", "judge"]
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+from fleetnas_latency.digest import digests_agree
+from fleetnas_latency.plan import Plan
+from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason
+from fleetnas_latency.statistics import Estimate, Series, Statistic, estimate, ratio_estimate
+from fleetnas_search_spaces.errors import InvalidArgumentError
+
+_FEWEST_ROUNDS_FOR_DRIFT = 6
+
+
+class Verdict(StrEnum):
+    """Only OK trains the table; the others are kept and shown with what to do."""
+
+    OK = "ok"
+    NOT_CONVERGED = "not_converged"
+    THROTTLED = "throttled"
+    CONTENDED = "contended"
+    WRONG_OUTPUT = "wrong_output"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen around the runs.
+
+    Attributes:
+        facts: By name, e.g. ``("governor", "performance")``; a fact the platform does not give is left out.
+        digest: ``digest.output_digest`` of the candidate's output; empty when there was no output to see.
+        reference_digest: The same from a trusted runtime on the same input; empty when unknown.
+    """
+
+    facts: tuple[tuple[str, str], ...] = ()
+    digest: tuple[float, ...] = ()
+    reference_digest: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticEstimate:
+    """One statistic of the candidate, milliseconds."""
+
+    statistic: Statistic
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A judged measurement.
+
+    Attributes:
+        estimate: The headline ``statistic``, milliseconds.
+        others: Every statistic that the clocks allow, the headline's too.
+        anchor: The headline statistic of the anchor, milliseconds; None without an anchor.
+        ratio: Candidate over anchor from interleaved rounds; None without an anchor.
+        contention: Median wall over CPU time of the candidate's runs; 0 where no CPU time is known.
+        drift: Relative change from the first to the last third of the rounds, of the anchor where there is one.
+        reason: One sentence: why this verdict, and what to do.
+        evidence, digest: From ``Evidence``.
+    """
+
+    raw: RawMeasurement
+    statistic: Statistic
+    estimate: Estimate
+    others: tuple[StatisticEstimate, ...]
+    verdict: Verdict
+    reason: str
+    anchor: Estimate | None = None
+    ratio: Estimate | None = None
+    contention: float = 0.0
+    drift: float = 0.0
+    evidence: tuple[tuple[str, str], ...] = ()
+    digest: tuple[float, ...] = ()
+
+
+def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
+    """Estimates every statistic and gives the gravest verdict that holds.
+
+    In this order: wrong output (the number is of another network), contended (a cause of the next two),
+    throttled, not converged.
+
+    Raises:
+        InvalidArgumentError: ``raw`` has no run, or a clock that the headline needs read nothing.
+    """
+    headline = plan.statistic
+    if not raw.candidate.wall_ms or not any(raw.candidate.samples(headline)):
+        raise InvalidArgumentError(
+            f"the measurement has no run with a '{headline}': measure again, or ask for 'wall_median'"
+        )
+    has_anchor = bool(raw.anchor.wall_ms)
+    measured = estimate(raw.candidate.samples(headline), headline.quantile, plan.level)
+    contention = _contention(raw.candidate)
+    drift, drifted = _drift(raw.anchor if has_anchor else raw.candidate, plan)
+    verdict, reason = (
+        _wrong_output(evidence, plan)
+        or _contended(contention, plan)
+        or (_throttled(drift, has_anchor, plan) if drifted else None)
+        or _not_converged(raw, measured, plan)
+        or (Verdict.OK, f"converged after {len(raw.candidate.wall_ms)} runs in {raw.round_count} rounds")
+    )
+    return Measurement(
+        raw=raw,
+        statistic=headline,
+        estimate=measured,
+        others=_all_statistics(raw.candidate, plan.level),
+        verdict=verdict,
+        reason=reason,
+        anchor=estimate(raw.anchor.samples(headline), headline.quantile, plan.level) if has_anchor else None,
+        ratio=_ratio(raw, plan) if has_anchor else None,
+        contention=contention,
+        drift=drift,
+        evidence=evidence.facts,
+        digest=evidence.digest,
+    )
+
+
+_Finding = tuple[Verdict, str]
+
+
+def _wrong_output(evidence: Evidence, plan: Plan) -> _Finding | None:
+    if not all(map(math.isfinite, evidence.digest)):
+        return Verdict.WRONG_OUTPUT, "the output is not finite: check the exported model on this runtime"
+    if not evidence.reference_digest or digests_agree(
+        evidence.digest, evidence.reference_digest, plan.digest_tolerance
+    ):
+        return None
+    return Verdict.WRONG_OUTPUT, (
+        f"the output differs from the reference by more than {plan.digest_tolerance:g}: check the model file "
+        "and the runtime's version"
+    )
+
+
+def _contended(contention: float, plan: Plan) -> _Finding | None:
+    wall = plan.statistic.series is Series.WALL
+    limit = plan.contention_limit if wall else plan.cpu_contention_limit
+    # Several threads add up their CPU time, which then says nothing about waiting.
+    if plan.thread_count > 1 or contention <= limit:
+        return None
+    return Verdict.CONTENDED, (
+        f"the median run took {contention:.2f} times its CPU time (limit {limit:g}): other work has the core, "
+        "stop it or pin to a free core"
+    )
+
+
+def _throttled(drift: float, has_anchor: bool, plan: Plan) -> _Finding:
+    who = "the anchor" if has_anchor else "the network"
+    return Verdict.THROTTLED, (
+        f"{who} became {abs(drift):.1%} {'slower' if drift > 0.0 else 'faster'} while measuring (limit "
+        f"{plan.drift_limit:.0%}): let the device cool down or fix its frequency, then measure again"
+    )
+
+
+def _not_converged(raw: RawMeasurement, measured: Estimate, plan: Plan) -> _Finding | None:
+    if raw.stop_reason is StopReason.CONVERGED:
+        return None
+    return Verdict.NOT_CONVERGED, (
+        f"the interval is +-{measured.relative_half_width:.1%} after {len(raw.candidate.wall_ms)} runs in "
+        f"{raw.sampling_duration_s:.1f} s, asked was +-{plan.relative_half_width:.1%}: allow more time or a wider "
+        "interval"
+    )
+
+
+def _contention(candidate: RunSeries) -> float:
+    ratios = [wall / cpu for wall, cpu in zip(candidate.wall_ms, candidate.cpu_ms, strict=True) if cpu > 0.0]
+    return median(ratios) if ratios else 0.0
+
+
+def _drift(series: RunSeries, plan: Plan) -> tuple[float, bool]:
+    """Change of the headline from the first to the last third of the rounds, and whether it counts as drift.
+
+    It counts beyond the limit and only when the intervals of the two thirds do not overlap: a wide scatter alone
+    convicts nobody, it does not converge.
+    """
+    rounds = series.by_round(plan.statistic)
+    if len(rounds) < _FEWEST_ROUNDS_FOR_DRIFT:
+        return 0.0, False
+    third = len(rounds) // 3
+    first, last = (_pooled(part, plan) for part in (rounds[:third], rounds[-third:]))
+    if first.value <= 0.0:
+        return 0.0, False
+    drift = last.value / first.value - 1.0
+    apart = last.low > first.high or last.high < first.low
+    return drift, apart and abs(drift) > plan.drift_limit
+
+
+def _pooled(rounds: Sequence[Sequence[float]], plan: Plan) -> Estimate:
+    return estimate([sample for one in rounds for sample in one], plan.statistic.quantile, plan.level)
+
+
+def _all_statistics(candidate: RunSeries, level: float) -> tuple[StatisticEstimate, ...]:
+    return tuple(
+        StatisticEstimate(one, estimate(candidate.samples(one), one.quantile, level))
+        for one in Statistic
+        if any(candidate.samples(one))
+    )
+
+
+def _ratio(raw: RawMeasurement, plan: Plan) -> Estimate:
+    headline = plan.statistic
+    return ratio_estimate(
+        raw.candidate.by_round(headline), raw.anchor.by_round(headline), headline.quantile, plan.level
+    )

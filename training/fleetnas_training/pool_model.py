@@ -1,0 +1,144 @@
+"""A Gaussian process that learns while a search runs: when to refit, what to keep."""
+
+__all__ = ["PoolModel"]
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetnas_training.kernel import Kernel, fit_kernel
+from fleetnas_training.maximin import maximin
+from fleetnas_training.pool_posterior import PoolPosterior
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_FIRST_FIT = 12
+_GROWTH = 1.3
+"""Settings are learned again when the data grew by this factor: 23 times between 12 and 5,000 observations."""
+
+_ACTIVE = 600
+_ACTIVE_ROOM = 200
+"""Rows a rebuild keeps, and how many more may follow before the next one: together they bound time and memory."""
+
+
+class PoolModel:
+    """Predicts a quantity for every candidate of a pool, in the quantity's own unit.
+
+    Args:
+        pool: Standardised features of the candidates, shape ``(M, D)``.
+        pool_ids: Number of the architecture of each candidate, shape ``(M,)``.
+        noisy: Whether repeated observations of one architecture differ.
+        fine: Prior median of the per-architecture term and the noise, as a share of the quantity's spread.
+        focus: The value near which predictions matter most; None: the higher, the more.
+    """
+
+    def __init__(
+        self, pool: Floats, pool_ids: Ints, *, noisy: bool, fine: float, focus: float | None = None
+    ) -> None:
+        self._pool = pool.copy()
+        self._pool_ids = pool_ids.copy()
+        self._focus = focus
+        self._prior = Kernel.prior(pool.shape[1], noisy=noisy, fine=fine)
+        self._kernel = self._prior
+        self._features: list[Floats] = []
+        self._ids: list[int] = []
+        self._targets: list[float] = []
+        self._known_variance: list[float] = []
+        self._next_fit = _FIRST_FIT
+        self._centre = 0.0
+        self._scale = 1.0
+        self._posterior = PoolPosterior(self._kernel, self._pool, self._pool_ids)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    @property
+    def kernel(self) -> Kernel:
+        return self._kernel
+
+    @property
+    def mean(self) -> Floats:
+        """Of every candidate, shape ``(M,)``."""
+        return self._centre + self._scale * self._posterior.mean
+
+    @property
+    def variance(self) -> Floats:
+        """Of every candidate's mean, without the noise of a new observation; shape ``(M,)``."""
+        return self._scale**2 * self._posterior.variance
+
+    @property
+    def noise_variance(self) -> float:
+        """Of one more observation around its architecture's mean."""
+        return (self._scale * self._kernel.noise) ** 2
+
+    def observe(self, features: Floats, architecture_id: int, target: float, known_variance: float) -> None:
+        """Learns from one observation.
+
+        Args:
+            features: Standardised, shape ``(D,)``.
+            known_variance: What is known of the observation's own variance; adds to the learned noise.
+        """
+        self._features.append(features)
+        self._ids.append(architecture_id)
+        self._targets.append(target)
+        self._known_variance.append(known_variance)
+        if len(self) >= self._next_fit:
+            self._fit()
+            self._next_fit = math.ceil(_GROWTH * len(self))
+        elif len(self) < _FIRST_FIT or len(self._posterior) >= _ACTIVE + _ACTIVE_ROOM:
+            self._standardise()
+            self._rebuild()
+        else:
+            noise = self._kernel.noise_variance + known_variance / self._scale**2
+            self._posterior.append(features, architecture_id, (target - self._centre) / self._scale, noise)
+
+    def believe(self, features: Floats, architecture_id: int) -> None:
+        """See ``PoolPosterior.believe``."""
+        self._posterior.believe(features, architecture_id, self._kernel.noise_variance)
+
+    def snapshot(self) -> tuple[int, Floats]:
+        return self._posterior.snapshot()
+
+    def forget(self, snapshot: tuple[int, Floats]) -> None:
+        self._posterior.forget(snapshot)
+
+    def replace(self, columns: Ints, pool: Floats, pool_ids: Ints) -> None:
+        """Puts other candidates into some columns of the pool."""
+        self._pool[columns], self._pool_ids[columns] = pool, pool_ids
+        self._posterior.replace(columns, pool, pool_ids)
+
+    def _standardise(self) -> None:
+        targets = np.array(self._targets)
+        self._centre = float(targets.mean())
+        self._scale = float(targets.std()) or 1.0
+
+    def _fit(self) -> None:
+        self._standardise()
+        targets = (np.array(self._targets) - self._centre) / self._scale
+        known = np.array(self._known_variance) / self._scale**2
+        self._kernel = fit_kernel(
+            self._kernel, self._prior, np.stack(self._features), np.array(self._ids), targets, known
+        )
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        rows = self._active()
+        features = np.stack(self._features)[rows]
+        targets = (np.array(self._targets)[rows] - self._centre) / self._scale
+        noise = self._kernel.noise_variance + np.array(self._known_variance)[rows] / self._scale**2
+        self._posterior = PoolPosterior(self._kernel, self._pool, self._pool_ids)
+        self._posterior.condition(features, np.array(self._ids)[rows], targets, noise)
+
+    def _active(self) -> Ints:
+        """Rows that enter: all while they are few; then the best, the newest and the most different third each."""
+        count = len(self)
+        if count <= _ACTIVE:
+            return np.arange(count)
+        targets = np.array(self._targets)
+        merit = targets if self._focus is None else -np.abs(targets - self._focus)
+        newest = np.arange(count - _ACTIVE // 3, count)
+        best = np.argsort(-merit, kind="stable")[: _ACTIVE // 3]
+        kept = np.union1d(newest, best)
+        return np.sort(maximin(np.stack(self._features), _ACTIVE, kept))
