@@ -132,7 +132,8 @@ def _exit_with_stdin() -> None:
     """Ends this process at once when whoever started it is gone; its worker is told by the kernel."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        # Not through sys.stdin: a thread that holds its lock breaks the interpreter's shutdown.
+        while os.read(0, 4096):
             pass
         os._exit(0)
 

@@ -53,7 +53,7 @@ class SearchProgress:
     def say(self, text: str) -> None:
         """One line for people."""
         if self._progress is not None:
-            self._progress.console.print(text, highlight=False)
+            self._progress.console.print(text, highlight=False, soft_wrap=True)
 
     def resumed(self, finished_count: int) -> None:
         """Counts what an earlier session did."""

@@ -149,9 +149,7 @@ def add_head(
 def _add_squeeze_excite(builder: GraphBuilder, source: Tensor) -> Tensor:
     squeezed = source.channels // _SQUEEZE_REDUCTION
     x = builder.global_average_pool("squeeze.pool", source)
-    x = builder.conv(
-        "squeeze.reduce", x, squeezed, activation=Activation.RELU, batch_norm=False, bias=True
-    )
+    x = builder.conv("squeeze.reduce", x, squeezed, activation=Activation.RELU, batch_norm=False, bias=True)
     x = builder.conv(
         "squeeze.expand", x, source.channels, activation=Activation.SIGMOID, batch_norm=False, bias=True
     )

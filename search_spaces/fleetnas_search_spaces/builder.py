@@ -42,7 +42,9 @@ class GraphBuilder:
             name: Prefix of its nodes' names, e.g. ``"stage2.block0"``.
         """
         if self._open:
-            raise InvalidArgumentError(f"block '{name}' was opened inside block '{self._open}': close it first.")
+            raise InvalidArgumentError(
+                f"block '{name}' was opened inside block '{self._open}': close it first."
+            )
         self._blocks.append(operator)
         self._open = name
         try:
@@ -175,7 +177,9 @@ class GraphBuilder:
 
     def _add(self, name: str, operator: Operator, *sources: Tensor) -> Tensor:
         if not self._open:
-            raise InvalidArgumentError(f"node '{name}' is outside every block: use `with builder.block(...)`.")
+            raise InvalidArgumentError(
+                f"node '{name}' is outside every block: use `with builder.block(...)`."
+            )
         full_name = f"{self._open}.{name}"
         if full_name in self._names:
             raise InvalidArgumentError(f"node '{full_name}' exists already: names must differ.")

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from fleetnas_search_spaces.graph import INPUT, Graph, Node
-from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
+from fleetnas_search_spaces.operators import Activation, OperatorKind
 from fleetnas_search_spaces.weights import WeightFile, Weights
 
 INPUT_NAME = "input"

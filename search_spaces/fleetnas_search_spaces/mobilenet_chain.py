@@ -1,32 +1,21 @@
-"""Networks that are a stem, stages of inverted residuals and a head: graphs and fast costs."""
+"""Networks that are a stem, stages of inverted residuals and a head: graphs, and costs of many of them fast."""
 
-__all__ = ["MobileNetChain", "StageCost"]
+__all__ = ["MobileNetChain"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fleetnas_search_spaces.blocks import Stage, add_head, add_inverted_residual, add_stem, stage_blocks
 from fleetnas_search_spaces.builder import GraphBuilder, Tensor
 from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.graph import Graph
-from fleetnas_search_spaces.operators import Activation
+from fleetnas_search_spaces.operators import Activation, Operator
 
 _STEM_CHANNELS = 32
 _HIDDEN_CHANNELS = 1280
-_STRIDE_SUM = 5  # the stem and four stages halve the map
-_HALVING = 2
-
-
-@dataclass(frozen=True, slots=True)
-class StageCost:
-    """Multiply-accumulates and parameters of some part of a network."""
-
-    macs: int
-    params: int
-
-    def __add__(self, other: "StageCost") -> "StageCost":
-        return StageCost(self.macs + other.macs, self.params + other.params)
 
 
 class MobileNetChain:
@@ -43,34 +32,61 @@ class MobileNetChain:
         self._resolution_px = resolution_px
         self._classes = classes
         self._expand_at_one = expand_at_one
-        self._cached_first = cache(self._first_block_cost)
-        self._cached_frame = cache(self._frame_cost)
+        self._block_cost = cache(self._count_block)
+        self._head_cost = cache(self._count_head)
 
     def graph(self, stages: Sequence[Stage]) -> Graph:
         builder = GraphBuilder(self._resolution_px)
         x = add_stem(builder, _STEM_CHANNELS, stride=2, activation=Activation.RELU6)
         for stage_index, stage in enumerate(stages):
             for index, block in enumerate(stage_blocks(stage, x.channels, x.size_px)):
-                x = add_inverted_residual(
-                    builder,
-                    f"stage{stage_index}.block{index}",
-                    x,
-                    block,
-                    expand_at_one=self._expand_at_one,
-                )
+                x = self._add_block(builder, f"stage{stage_index}.block{index}", x, block)
         self._add_head(builder, x)
         return builder.build()
 
-    def cost(self, stages: Sequence[Stage]) -> StageCost:
-        """Equal to counting ``graph(stages)``, in microseconds: the costs of blocks seen before are kept."""
-        channels, size_px = _STEM_CHANNELS, _halved(self._resolution_px)
-        total = StageCost(0, 0)
+    def costs(self, networks: Sequence[Sequence[Stage]]) -> NDArray[np.float64]:
+        """MACs and parameters, equal to counting each graph; blocks met before are not counted again.
+
+        Returns:
+            Shape ``(len(networks), 2)``.
+        """
+        return np.array([self._cost(stages) for stages in networks], dtype=float).reshape(-1, 2)
+
+    def _cost(self, stages: Sequence[Stage]) -> tuple[int, int]:
+        stem = Tensor("stem", _STEM_CHANNELS, (self._resolution_px - 1) // 2 + 1)
+        channels, size_px = stem.channels, stem.size_px
+        total_macs = total_params = 0
         for stage in stages:
-            first = _one_block(stage, stage.stride)
-            total += self._cached_first(first, channels, size_px)
-            size_px = _halved(size_px) if stage.stride == _HALVING else size_px
-            channels = stage.width
-            repeat = self._cached_first(_one_block(stage, 1), channels, size_px)
-            more = stage.depth - 1
-            total += StageCost(more * repeat.macs, more * repeat.params)
-        return total + self._cached_frame(channels, size_px)
+            for block in stage_blocks(stage, channels, size_px):
+                block_macs, block_params = self._block_cost(block)
+                total_macs += block_macs
+                total_params += block_params
+                channels, size_px = block.out_channels, block.out_px
+        head_macs, head_params = self._head_cost(channels, size_px)
+        return total_macs + head_macs, total_params + head_params
+
+    def _count_block(self, block: Operator) -> tuple[int, int]:
+        builder = GraphBuilder(block.in_px, block.in_channels)
+        self._add_block(builder, "block", builder.input, block)
+        graph = builder.build()
+        return macs(graph), params(graph)
+
+    def _count_head(self, channels: int, size_px: int) -> tuple[int, int]:
+        """Head and stem together: what every network has."""
+        stem, head = GraphBuilder(self._resolution_px), GraphBuilder(size_px, channels)
+        add_stem(stem, _STEM_CHANNELS, stride=2, activation=Activation.RELU6)
+        self._add_head(head, head.input)
+        graphs = (stem.build(), head.build())
+        return sum(map(macs, graphs)), sum(map(params, graphs))
+
+    def _add_block(self, builder: GraphBuilder, name: str, source: Tensor, block: Operator) -> Tensor:
+        return add_inverted_residual(builder, name, source, block, expand_at_one=self._expand_at_one)
+
+    def _add_head(self, builder: GraphBuilder, source: Tensor) -> None:
+        add_head(
+            builder,
+            source,
+            hidden_channels=_HIDDEN_CHANNELS,
+            classes=self._classes,
+            activation=Activation.RELU6,
+        )

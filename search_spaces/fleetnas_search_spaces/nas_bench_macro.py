@@ -80,9 +80,7 @@ class NASBenchMacro:
         for stage, (start, (channels, slots)) in enumerate(zip(_STAGE_STARTS, _STAGES, strict=True)):
             for index, digit in enumerate(choices[start : start + slots]):
                 x = _add_slot(builder, f"stage{stage}.block{index}", x, channels, digit, strided=index == 0)
-        add_head(
-            builder, x, hidden_channels=_HIDDEN_CHANNELS, classes=_CLASSES, activation=Activation.RELU
-        )
+        add_head(builder, x, hidden_channels=_HIDDEN_CHANNELS, classes=_CLASSES, activation=Activation.RELU)
         return builder.build()
 
     def features(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:

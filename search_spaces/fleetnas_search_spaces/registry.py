@@ -52,7 +52,7 @@ def _plug_ins() -> dict[str, EntryPoint]:
 def _from_plug_in(entry: EntryPoint) -> SearchSpace:
     try:
         made = entry.load()()
-    except Exception as error:  # noqa: BLE001 - a plug-in is foreign code and may raise anything
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise FailedPreconditionError(
             f"the plug-in '{entry.value}' of search space '{entry.name}' fails with {reason}: "

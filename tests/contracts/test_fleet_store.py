@@ -94,7 +94,7 @@ def test_list_goes_on_after_a_number(store: FleetStore) -> None:
 
 
 def test_transaction_keeps_all_or_nothing(store: FleetStore) -> None:
-    with pytest.raises(RuntimeError, match="killed"), store.transaction():
+    with pytest.raises(RuntimeError, match="killed"), store.transaction():  # noqa: PT012
         store.put_measurement(QUEUED)
         store.put_lease("devices/a", 1, QUEUED.name, 3.0)
         raise RuntimeError("killed")

@@ -48,7 +48,7 @@ def test_garbage_of_the_right_size_is_refused(folder: ArtifactFolder) -> None:
 
 
 def test_too_much_is_refused_at_once(folder: ArtifactFolder) -> None:
-    with (
+    with (  # noqa: PT012
         pytest.raises(DataLossError, match="more than 3"),
         folder.writer(Artifact(ARTIFACT.sha256, 3)) as writer,
     ):
@@ -57,7 +57,7 @@ def test_too_much_is_refused_at_once(folder: ArtifactFolder) -> None:
 
 
 def test_broken_upload_leaves_no_file(folder: ArtifactFolder, tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError), folder.writer(ARTIFACT) as writer:
+    with pytest.raises(ConnectionError), folder.writer(ARTIFACT) as writer:  # noqa: PT012
         writer.write(CONTENT)
         raise ConnectionError
     assert list((tmp_path / "artifacts").iterdir()) == []

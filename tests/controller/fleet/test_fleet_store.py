@@ -28,7 +28,7 @@ def test_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_full_disk_is_said_and_nothing_is_kept(tmp_path: Path) -> None:
     store = open_fleet_store(tmp_path / "store.db")
     store._db.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(ResourceExhaustedError, match="no space left"), store.transaction():
+    with pytest.raises(ResourceExhaustedError, match="no space left"), store.transaction():  # noqa: PT012
         for token in range(5_000):
             store.put_lease("devices/a", token, "measurements/m", 1.0)
     assert store.last_fencing_token("devices/a") == 0

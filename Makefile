@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make search` and `make test`. Everything is installed in .venv from constraints.txt.
+PYTHON ?= python3
+PIP = .venv/bin/pip --disable-pip-version-check
+SEARCH_ARGS ?=
+
+.PHONY: search test check bench format proto clean
+
+search: .venv/search.done  ## find a network 20 % faster than the reference on this machine's CPU
+	.venv/bin/fleetnas search --latency-drop 20% $(SEARCH_ARGS)
+
+test: .venv/dev.done  ## the full set-up, then the test suite
+	.venv/bin/python -m pytest
+
+check: .venv/dev.done  ## formatting, lint, types, layers, protos
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy agents controller latency search_spaces training protos/generate.py
+	.venv/bin/lint-imports
+	cd protos && ../.venv/bin/buf lint
+	.venv/bin/python protos/generate.py --check
+
+bench: .venv/dev.done  ## the short benchmarks
+	.venv/bin/python benchmarks/overhead.py --json
+	.venv/bin/python benchmarks/emit.py --json
+
+format: .venv/dev.done
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+proto: .venv/dev.done  ## generate the code of the .proto files again
+	.venv/bin/python protos/generate.py
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/search.done: pyproject.toml constraints.txt | .venv/bin/pip
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[search,host]'
+	touch $@
+
+.venv/dev.done: pyproject.toml constraints.txt | .venv/bin/pip
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/search.done
+
+clean:
+	rm -rf .venv

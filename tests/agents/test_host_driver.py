@@ -1,0 +1,165 @@
+"""The host driver and its worker process."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetnas_agents.drivers.host import HostDriver
+from fleetnas_agents.jobs import FaultKind, Job, MeasureError
+from fleetnas_latency.statistics import Statistic
+
+LayOut = Callable[[Job], Path]
+CRASHING = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+HANGING = (sys.executable, "-c", "import time; time.sleep(60)")
+BABBLING = (sys.executable, "-c", "print('Segmentation fault ' * 10)")
+CHATTING = (
+    sys.executable,
+    "-c",
+    "import sys, time\nwhile True:\n  sys.stdout.buffer.write(bytes([2, 0, 0, 0, 0])); sys.stdout.flush(); time.sleep(.01)",
+)
+
+
+def driven(work: Callable[[HostDriver], Awaitable[Any]], *command: str) -> Any:
+    async def run() -> Any:
+        driver = HostDriver(command=command) if command else HostDriver()
+        try:
+            return await work(driver)
+        finally:
+            await driver.close()
+
+    return asyncio.run(run())
+
+
+def fault_of(job: Job, folder: Path, *command: str) -> MeasureError:
+    with pytest.raises(MeasureError) as caught:
+        driven(lambda driver: driver.measure(job, folder), *command)
+    return caught.value
+
+
+def test_network_is_measured_beside_its_anchor(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    job = shelf.job(anchor=make_network(size=32))
+    result, target = driven(lambda driver: driver.measure(job, lay_out(job)))
+    assert len(result.raw.candidate.wall_ms) >= job.plan.min_run_count
+    assert result.ratio is not None
+    assert result.digest
+    assert target.runtime == "onnxruntime"
+    assert dict(result.evidence)["runtime_version"] == target.runtime_version
+
+
+def test_same_network_gives_the_same_output(shelf: Any, lay_out: LayOut) -> None:
+    job = shelf.job()
+
+    async def twice(driver: HostDriver) -> list[tuple[float, ...]]:
+        return [(await driver.measure(job, lay_out(job)))[0].digest for _ in range(2)]
+
+    first, second = driven(twice)
+    assert first == second
+
+
+def test_worker_lives_from_job_to_job(shelf: Any, lay_out: LayOut) -> None:
+    job = shelf.job()
+
+    async def twice(driver: HostDriver) -> list[int]:
+        pids = []
+        for _ in range(2):
+            await driver.measure(job, lay_out(job))
+            assert driver._process is not None
+            pids.append(driver._process.pid)
+        return pids
+
+    first, second = driven(twice)
+    assert first == second
+
+
+def test_file_that_the_runtime_refuses_is_the_models_fault(
+    shelf: Any, lay_out: LayOut, make_network: Any
+) -> None:
+    job = shelf.job(content=make_network("NoSuchOperator"))
+    fault = fault_of(job, lay_out(job))
+    assert fault.kind is FaultKind.MODEL
+    assert "NoSuchOperator" in str(fault)
+    assert "\n" not in str(fault)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(1000)])
+def test_file_that_is_no_network_is_the_models_fault(shelf: Any, lay_out: LayOut, content: bytes) -> None:
+    job = shelf.job(content=content)
+    assert fault_of(job, lay_out(job)).kind is FaultKind.MODEL
+
+
+def test_truncated_network_is_the_models_fault(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    job = shelf.job(content=make_network()[:-100])
+    assert fault_of(job, lay_out(job)).kind is FaultKind.MODEL
+
+
+def test_refused_file_does_not_cost_the_worker(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    bad, good = shelf.job(content=b"garbage"), shelf.job()
+
+    async def bad_then_good(driver: HostDriver) -> int:
+        with pytest.raises(MeasureError):
+            await driver.measure(bad, lay_out(bad))
+        result, _ = await driver.measure(good, lay_out(good))
+        return len(result.raw.candidate.wall_ms)
+
+    assert driven(bad_then_good) > 0
+
+
+def test_crash_of_the_runtime_is_a_crash(shelf: Any, lay_out: LayOut) -> None:
+    job = shelf.job()
+    fault = fault_of(job, lay_out(job), *CRASHING)
+    assert (fault.kind, f"signal {signal.SIGSEGV.value}" in str(fault)) == (FaultKind.CRASH, True)
+
+
+def test_hang_of_the_runtime_is_a_crash(shelf: Any, lay_out: LayOut) -> None:
+    job = replace(shelf.job(), silence_s=0.2)
+    fault = fault_of(job, lay_out(job), *HANGING)
+    assert (fault.kind, "no sign of life for 0.2 s" in str(fault)) == (FaultKind.CRASH, True)
+
+
+def test_runtime_that_never_ends_is_a_crash(shelf: Any, lay_out: LayOut) -> None:
+    job = replace(shelf.job(), total_s=0.5)
+    fault = fault_of(job, lay_out(job), *CHATTING)
+    assert (fault.kind, "no result in 0.5 s" in str(fault)) == (FaultKind.CRASH, True)
+
+
+def test_nonsense_from_the_runtime_is_a_crash(shelf: Any, lay_out: LayOut) -> None:
+    job = shelf.job()
+    assert fault_of(job, lay_out(job), *BABBLING).kind is FaultKind.CRASH
+
+
+def test_cancelled_job_leaves_no_worker(shelf: Any, lay_out: LayOut) -> None:
+    job = shelf.job()
+
+    async def cancel(driver: HostDriver) -> int:
+        task = asyncio.create_task(driver.measure(job, lay_out(job)))
+        while driver._process is None:
+            await asyncio.sleep(0.01)
+        pid = driver._process.pid
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return pid
+
+    pid = driven(cancel, *HANGING)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_token_is_kept_from_the_worker(shelf: Any, lay_out: LayOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETNAS_TOKEN", "secret-of-the-fleet")
+    code = "import os, sys; sys.exit(3 if 'FLEETNAS_TOKEN' in os.environ else 4)"
+    job = shelf.job()
+    assert "exit code 4" in str(fault_of(job, lay_out(job), sys.executable, "-c", code))
+
+
+def test_host_offers_every_statistic() -> None:
+    description = HostDriver().describe()
+    assert {target.statistic for target in description.targets} == set(Statistic)
+    assert description.kind == "host"
