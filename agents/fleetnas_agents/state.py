@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import ResourceExhaustedError
@@ -60,7 +62,7 @@ class AgentState:
         for path in sorted((self._folder / "reports").glob("*.pb")):
             try:
                 found.append(fleet_pb2.Report.FromString(path.read_bytes()))
-            except ValueError:
+            except DecodeError:
                 path.unlink(missing_ok=True)
         return found
 

@@ -96,7 +96,7 @@ class LightNAS:
         return self._chain.graph(_stages(self.canonical(architecture).choices))
 
     def features(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """Per stage width, depth, depth times kernel, depth times expansion, shortcuts, squeeze-excitations; log MACs;
+        """Per stage width, depth, its products with kernel and expansion, shortcuts, squeeze-excitations; log MACs;
         log parameters.
         """
         networks = [_stages(self.canonical(one).choices) for one in architectures]

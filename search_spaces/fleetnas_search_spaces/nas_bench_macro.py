@@ -100,7 +100,8 @@ class NASBenchMacro:
     def _costs(self, digits: NDArray[np.intp]) -> NDArray[np.float64]:
         """MACs and parameters, shape ``(N, 2)``: both are sums over slots, since no choice changes a width."""
         base, added = self._cost_table
-        return base + added[np.arange(_SLOT_COUNT), digits].sum(axis=1)
+        costs: NDArray[np.float64] = base + added[np.arange(_SLOT_COUNT), digits].sum(axis=1)
+        return costs
 
     @cached_property
     def _cost_table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -129,7 +129,7 @@ def _classes(shape: Sequence[int], fan_in: int) -> tuple[int, int]:
 
 
 def _chunks(size: int) -> int:
-    return max(1, 2**size // _CHUNK)
+    return max(1, (1 << size) // _CHUNK)
 
 
 def _write_whole(path: Path, values: NDArray[np.float32]) -> None:

@@ -19,7 +19,6 @@ class GaussianProcess:
         features: Standardised, shape ``(N, D)``.
         ids: Number of the architecture in each row, shape ``(N,)``.
         targets: Standardised, shape ``(N,)``.
-        known_variance: What is known of each observation's own variance beyond the kernel's noise.
     """
 
     def __init__(

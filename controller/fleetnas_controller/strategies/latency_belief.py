@@ -48,7 +48,7 @@ class GaussianLatency:
         self._candidates = candidates
         self._log_limit = math.log(limit_ms)
         self._model = PoolModel(
-            candidates.features, candidates.ids, noisy=False, fine=_FINE, focus=self._log_limit
+            candidates.features, candidates.ids, noisy=True, fine=_FINE, focus=self._log_limit
         )
 
     def observe(self, architecture: Architecture, reading: Reading) -> None:
