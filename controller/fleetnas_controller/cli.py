@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (search, fleet, latency, report, completion):
         module.add_parsers(commands)
+    parser.set_defaults(root=parser)
     return parser
 
 

@@ -22,7 +22,8 @@ BABBLING = (sys.executable, "-c", "print('Segmentation fault ' * 10)")
 CHATTING = (
     sys.executable,
     "-c",
-    "import sys, time\nwhile True:\n  sys.stdout.buffer.write(bytes([2, 0, 0, 0, 0])); sys.stdout.flush(); time.sleep(.01)",
+    "import sys, time\nwhile True:\n"
+    "  sys.stdout.buffer.write(bytes([2, 0, 0, 0, 0])); sys.stdout.flush(); time.sleep(.01)",
 )
 
 

@@ -21,22 +21,13 @@ class GaussianProcess:
         targets: Standardised, shape ``(N,)``.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        features: Floats,
-        ids: Ints,
-        targets: Floats,
-        known_variance: Floats | None = None,
-    ) -> None:
+    def __init__(self, kernel: Kernel, features: Floats, ids: Ints, targets: Floats) -> None:
         self._kernel = kernel
         self._features = features
         self._ids = ids
         self._targets = targets
         total = kernel.covariance(features, ids, features, ids)
-        total.flat[:: len(total) + 1] += kernel.noise_variance + (
-            0.0 if known_variance is None else known_variance
-        )
+        total.flat[:: len(total) + 1] += kernel.noise_variance
         self._factor: Floats = cholesky(total, lower=True)
         self._weights: Floats = cho_solve((self._factor, True), targets)
 

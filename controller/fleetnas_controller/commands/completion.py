@@ -22,13 +22,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _print(args: argparse.Namespace) -> int:
-    from fleetnas_controller.cli import build_parser
-
     try:
         import shtab
     except ImportError as error:
         raise FailedPreconditionError(
             "completion needs shtab, which is not installed: pip install 'fleetnas[search]'."
         ) from error
-    print(shtab.complete(build_parser(), args.shell))
+    print(shtab.complete(args.root, args.shell))
     return 0

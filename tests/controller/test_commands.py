@@ -1,0 +1,46 @@
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fleetnas_controller.cli import build_parser, main
+
+
+def _commands(
+    parser: argparse.ArgumentParser, path: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, one in action.choices.items():
+                yield from _commands(one, f"{path} {name}".strip())
+                if not any(isinstance(deeper, argparse._SubParsersAction) for deeper in one._actions):
+                    yield f"{path} {name}".strip(), one
+
+
+@pytest.mark.parametrize("name", sorted(name for name, _ in _commands(build_parser())))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    text = dict(_commands(build_parser()))[name].format_help()
+    assert f"fleetnas {name.split()[0]}" in text
+    assert "example" in text
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom fleetnas_controller.cli import build_parser\nbuild_parser().format_help()\n"
+        "print([one for one in ('numpy', 'grpc', 'onnx', 'scipy', 'torch', 'optuna', 'rich') if one in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_completion_script_knows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    assert "latency" in capsys.readouterr().out
+
+
+def test_wrong_usage_exits_with_two() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "--latency-drop", "lots"])
+    assert ended.value.code == 2

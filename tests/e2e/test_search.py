@@ -1,0 +1,152 @@
+"""Whole searches through the real server, agent and protocol; the device plays a table."""
+
+import csv
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetnas_controller.cli import main
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up latency of every network: proportional to its MACs, for tests only."""
+    path = tmp_path_factory.mktemp("table") / "made_up.csv"
+    content = files("fleetnas_training.published").joinpath("nas_bench_macro_cifar10.csv.gz").read_bytes()
+    rows = csv.DictReader(gzip.decompress(content).decode().splitlines())
+    lines = [f"{row['arch']},{0.1 + int(row['flops']) / 40e6:.5f}" for row in rows]
+    path.write_text("\n".join(["arch,latency_ms", *lines]) + "\n")
+    return path
+
+
+def _arguments(table: Path, runs_dir: Path, *more: str) -> list[str]:
+    start = ["search", "--json", "--replay", str(table), "--runs-dir", str(runs_dir), "--name", "one"]
+    return [*start, *more]
+
+
+def _steps(runs_dir: Path) -> list[tuple[str, float]]:
+    from fleetnas_controller.storage import open_database
+    from fleetnas_controller.trials import SqliteTrials
+
+    trials = SqliteTrials(open_database(runs_dir / "one" / "store.db")).trials("one")
+    found = []
+    for trial in trials:
+        reading = trial.readings["replay"]
+        assert reading.ratio is not None
+        found.append((trial.architecture, reading.ratio.value))
+    return found
+
+
+def _search(table: Path, runs_dir: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+    assert main(_arguments(table, runs_dir, *more)) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_search_finds_a_network_that_keeps_the_cap(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = _search(table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "30")
+    assert result["change"]["latency"]["replay"]["high"] < -0.2
+    assert [cap["state"] for cap in result["caps"]] == ["kept"]
+    assert "replayed" in result["found"]["latency_ms"]["replay"]["source"]
+    for path in result["artifacts"].values():
+        assert Path(path).stat().st_size > 1000
+    page = (tmp_path / "one" / "report.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_same_seed_gives_the_same_search(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--latency-drop", "20%", "--budget", "16", "--seed", "7")
+    _search(table, tmp_path / "a", capsys, *more)
+    _search(table, tmp_path / "b", capsys, *more)
+    assert _steps(tmp_path / "a") == _steps(tmp_path / "b")
+
+
+def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--latency-drop", "20%", "--budget", "20", "--seed", "1")
+    unbroken = _search(table, tmp_path / "whole", capsys, *more)
+    broken, rng = tmp_path / "broken", random.Random(0)
+    command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(table, broken, *more)]
+    begun = False
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*command, "--resume"] if begun else command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(rng.uniform(1.0, 2.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        begun = (broken / "one" / "store.db").exists()
+    resumed = _search(table, broken, capsys, *more, *(["--resume"] if begun else []))
+    assert resumed["found"] == unbroken["found"]
+    assert _steps(broken) == _steps(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (("--space", "nas-bench-makro"), "nas-bench-macro"),
+        (("--strategy", "anealing"), "annealing"),
+        (("--accuracy", "table:nas-bench"), "table:nas-bench-macro"),
+        (("--device", "pixel3"), "replay"),
+        (("--budget", "1"), "budget is 1"),
+        (("--option", "nonsense"), "KEY=VALUE"),
+        (("--max-macs", "-5"), "max_macs"),
+        (("--resume",), "no search 'one'"),
+        (("--controller", "127.0.0.1:1"), "token"),
+    ],
+)
+def test_bad_input_gives_one_line_and_leaves_nothing(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], expected: str
+) -> None:
+    assert main(_arguments(table, tmp_path, *more)) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert expected in said[-1]
+    assert said[-1].startswith("fleetnas: ")
+    assert not list(tmp_path.glob("one/*.html"))
+
+
+def test_impossible_cap_ends_with_the_nearest_miss(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(_arguments(table, tmp_path, "--max-latency-ms", "0.01", "--budget", "8"))
+    assert code == 3
+    assert "Nearest miss: " in capsys.readouterr().err
+
+
+def test_second_search_of_one_name_is_refused(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--latency-drop", "20%", "--budget", "6", "--strategy", "random")
+    main(_arguments(table, tmp_path, *more))
+    capsys.readouterr()
+    assert main(_arguments(table, tmp_path, *more)) == 1
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_corrupt_store_is_named(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "store.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    assert main(_arguments(table, tmp_path, "--resume")) == 1
+    assert "store.db" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(_arguments(tmp_path / "missing.csv", tmp_path, "--latency-drop", "20%"))
+    assert code == 1
+    assert "missing.csv" in capsys.readouterr().err
