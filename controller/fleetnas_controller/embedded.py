@@ -88,12 +88,7 @@ class EmbeddedFleet:
             keeper.join()
         process = getattr(self, "_process", None)
         if process is not None:
-            process.terminate()
-            try:
-                process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
         self.client.close()
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(10.0)
@@ -165,6 +160,7 @@ class EmbeddedFleet:
                 self._ended.set()
                 return
             restarts.append(now)
+            _end(self._process)
             self._process = self._start_agent()
 
     def _last_words(self) -> str:
@@ -173,3 +169,15 @@ class EmbeddedFleet:
         except OSError:
             return "nothing"
         return lines[-1][-300:] if lines else "nothing"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Asks the agent to end, then makes it, and closes the pipe to it."""
+    process.terminate()
+    try:
+        process.wait(5.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
