@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 _LISTABLE = 20_000
 """Spaces with at most this many codes are listed whole."""
 
-_POOL = 4_000
+_POOL = 2_000
 _DRAWS_PER_MEMBER = 20
 _DRAW_SEED = 0
 """The first pool is part of the method, not of the run: every search of a space starts from the same one."""

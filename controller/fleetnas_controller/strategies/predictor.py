@@ -18,7 +18,7 @@ from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
 
 _PARENTS = 15
-_RENEWED = 48
+_RENEWED = 24
 """Candidates replaced after each trial where the pool is not the whole space; features of more cost too much."""
 
 

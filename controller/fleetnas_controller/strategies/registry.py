@@ -127,7 +127,7 @@ def _value(
         kind = next(one for one in get_args(kind) if one is not type(None))
     try:
         return _converted(value, kind)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         wanted = getattr(kind, "__name__", str(kind))
         raise InvalidArgumentError(
             f"option '{key}' of strategy '{strategy}' is '{value}'; give a value of type {wanted}"

@@ -23,5 +23,5 @@ def test_the_reference_comes_first(tiny_space: SearchSpace) -> None:
 
 @pytest.mark.parametrize("name", ["population_size", "tournament_size"])
 def test_sizes_under_one_are_refused(tiny_space: SearchSpace, name: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"{name} is? ?0"):
+    with pytest.raises(InvalidArgumentError, match=rf"{name}( is)? 0"):
         RegularizedEvolution(Problem(tiny_space), **{name: 0})
