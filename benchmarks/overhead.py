@@ -1,88 +1,163 @@
-"""CPU time of one ask and one tell at 100, 1,000 and 5,000 finished trials, for every strategy.
+"""CPU milliseconds of one ask and one tell after 100, 1,000 and 5,000 finished trials.
 
-python benchmarks/overhead.py --json
+    python benchmarks/overhead.py --json
+
+The space is one of 17 choices of 5 (too big to list), features are the choices; trials were drawn at random and told
+before. ``optuna alone`` is Optuna's own loop on the same data: in-memory study, ask, 17 suggests, tell.
 """
+
+__all__ = ["main"]
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import json
-import os
+import statistics
 import sys
 import time
+from collections.abc import Callable, Sequence
 from random import Random
 
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
-
 import numpy as np
+import optuna
+from numpy.typing import NDArray
 
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Outcome, Problem
-from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
-from fleetnas_training.accuracy_source import accuracy_source
+from fleetnas_search_spaces.architecture import Architecture
+from fleetnas_search_spaces.choices import mutate_choices, parse_choices, sample_choices
+from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.graph import Graph
 
-STRATEGIES = ("predictor", "evolution", "annealing", "random", "optuna-tpe", "optuna-nsga2", "optuna-cmaes")
-
-# CPU ms per trial of Optuna 5.0.0 alone, in memory, 17 parameters of 5 choices, at the same counts.
-PEERS = {
-    "predictor": ("Optuna TPE", {100: 3.8, 1000: 20.2, 5000: 495.0}),
-    "optuna-tpe": ("Optuna TPE", {100: 3.8, 1000: 20.2, 5000: 495.0}),
-    "optuna-nsga2": ("Optuna NSGA-II", {100: 1.0, 1000: 1.3, 5000: 4.5}),
-    "optuna-cmaes": ("Optuna CMA-ES", {100: 4.5, 1000: 1.8, 5000: 7.8}),
-    "random": ("Optuna random", {100: 0.7, 1000: 1.1, 5000: 2.0}),
-}
+_STRATEGIES = "random,annealing,evolution,predictor,optuna-random,optuna-tpe,optuna-nsga2,optuna-cmaes"
+_PEERS = {"tpe": "TPESampler", "nsga2": "NSGAIISampler", "cmaes": "CmaEsSampler", "random": "RandomSampler"}
 
 
-def measure(name: str, counts: tuple[int, ...], repeats: int) -> dict[int, list[float]]:
-    """CPU milliseconds of ask plus tell around each count of finished trials."""
-    space, source = NASBenchMacro(), accuracy_source("table:nas-bench-macro:single")
-    strategy = create_strategy(name, Problem(space, accuracy_noise=True), budget=None)
-    filler = Random(0)
-    found: dict[int, list[float]] = {}
-    number = 0
-    for count in counts:
-        while number < count:
-            one = space.canonical(space.sample(filler))
-            value = source.evaluate(one, number).value_percent
-            strategy.tell(Outcome(number, one, value), Random(number))
-            number += 1
-        found[count] = []
-        for _ in range(repeats):
-            begin = time.process_time()
-            one = strategy.ask((), Random(number))
-            strategy.tell(Outcome(number, one, source.evaluate(one, number).value_percent), Random(number))
-            found[count].append(1000.0 * (time.process_time() - begin))
-            number += 1
-    return found
+class FlatSpace:
+    """17 decisions of 5 options: as many as a MobileNetV2-like chain has, without its graph."""
+
+    name = "flat"
+    option_counts = (5,) * 17
+    reference = Architecture("flat", (4,) * 17, 32)
+
+    def sample(self, rng: Random) -> Architecture:
+        return Architecture(self.name, sample_choices(self.option_counts, rng), 32)
+
+    def mutate(self, parent: Architecture, rng: Random) -> Architecture:
+        return Architecture(self.name, mutate_choices(parent.choices, self.option_counts, rng), 32)
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        return architecture
+
+    def parse(self, text: str) -> Architecture:
+        return Architecture(self.name, parse_choices(text, self.option_counts, self.name), 32)
+
+    def format(self, architecture: Architecture) -> str:
+        return "".join(map(str, architecture.choices))
+
+    def graph(self, architecture: Architecture) -> Graph:
+        raise InvalidArgumentError(f"'{architecture.key}' has no graph: this space only times strategies")
+
+    def features(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        return np.array([one.choices for one in architectures], dtype=np.float64)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for size in (int(one) for one in options.sizes.split(",")):
+        for name in options.strategies.split(","):
+            if name == "optuna-gp" and size > options.gp_up_to:
+                continue
+            _report(name, size, _strategy_times_ms(name, size, options.rounds), options)
+        for name in _PEERS:
+            _report(f"optuna alone: {name}", size, _optuna_times_ms(name, size, options.rounds), options)
+    return 0
+
+
+def _accuracy(choices: Sequence[int]) -> float:
+    return 70.0 + 0.25 * sum(choices) + 0.5 * (choices[0] == 2)
+
+
+def _strategy_times_ms(name: str, size: int, rounds: int) -> list[float]:
+    flat = FlatSpace()
+    strategy = create_strategy(name, Problem(flat, accuracy_noise=True))
+    rng = Random(0)
+    for number in range(size):
+        one = flat.sample(rng)
+        strategy.tell(Outcome(number, one, _accuracy(one.choices)), Random(number))
+
+    def one_round(number: int) -> None:
+        one = strategy.ask([], Random(number))
+        strategy.tell(Outcome(number, one, _accuracy(one.choices)), Random(number))
+
+    return _timed_ms(one_round, size, rounds)
+
+
+def _optuna_times_ms(name: str, size: int, rounds: int) -> list[float]:
+    sampler = getattr(optuna.samplers, _PEERS[name])(seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    ordinal = name == "cmaes"
+    distribution = (
+        optuna.distributions.IntDistribution(0, 4)
+        if ordinal
+        else optuna.distributions.CategoricalDistribution([0, 1, 2, 3, 4])
+    )
+    distributions = {f"choice{index:02d}": distribution for index in range(17)}
+    rng = Random(0)
+    for _ in range(size):
+        params = {key: rng.randrange(5) for key in distributions}
+        value = _accuracy(list(params.values()))
+        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value))
+
+    def one_round(_: int) -> None:
+        trial = study.ask(distributions)
+        study.tell(trial, _accuracy([trial.params[key] for key in distributions]))
+
+    return _timed_ms(one_round, size, rounds)
+
+
+def _timed_ms(one_round: Callable[[int], None], first: int, rounds: int) -> list[float]:
+    one_round(first)  # imports and first-time set-up are not the price of a trial
+    times_ms = []
+    for number in range(first + 1, first + 1 + rounds):
+        start = time.process_time()
+        one_round(number)
+        times_ms.append(1_000.0 * (time.process_time() - start))
+    return times_ms
+
+
+def _report(name: str, size: int, times_ms: list[float], options: argparse.Namespace) -> None:
+    setting = {"strategy": name, "finished": size, "rounds": len(times_ms), "max": round(max(times_ms), 2)}
+    line = {
+        "name": f"ask_tell_cpu@{size}",
+        "value": round(statistics.median(times_ms), 3),
+        "unit": "ms",
+        "low": round(min(times_ms), 3),
+        "high": round(max(times_ms), 3),
+        "peer": None,
+        "peer_value": None,
+        "setting": setting,
+    }
+    text = f"{name:22s} {size:5d} finished: p50 {line['value']} ms, max {line['high']} ms"
+    print(json.dumps(line) if options.json else text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--strategies", default=",".join(STRATEGIES))
-    parser.add_argument("--counts", default="100,1000,5000")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--sizes", default="100,1000,5000", help="finished trials, comma-separated")
+    parser.add_argument("--strategies", default=_STRATEGIES, help="comma-separated; optuna-gp may be added")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds timed")
+    parser.add_argument(
+        "--gp-up-to", type=int, default=100, help="finished trials that optuna-gp is timed at"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line for each figure")
-    args = parser.parse_args()
-    counts = tuple(int(one) for one in args.counts.split(","))
-    for name in args.strategies.split(","):
-        peer, values = PEERS.get(name, ("", {}))
-        for count, spent in measure(name, counts, args.repeats).items():
-            setting = {"strategy": name, "finished": count, "repeats": args.repeats}
-            for label, value in (("p50", float(np.median(spent))), ("max", max(spent))):
-                figure = {
-                    "name": f"ask_tell_cpu_{label}@{count}", "value": round(value, 3), "unit": "ms",
-                    "peer": peer if label == "p50" else "",
-                    "peer_value": values.get(count) if label == "p50" else None, "setting": setting,
-                }  # fmt: skip
-                if args.json:
-                    print(json.dumps(figure), flush=True)
-                else:
-                    print(
-                        f"{name:14} {figure['name']:24} {figure['value']} ms  peer {figure['peer_value']}",
-                        flush=True,
-                    )
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

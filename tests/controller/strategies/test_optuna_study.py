@@ -32,10 +32,10 @@ def test_sampler_learns_from_what_it_is_told(tiny_space: SearchSpace, name: str)
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3"])
 def test_sampler_heeds_a_latency_cap(tiny_space: SearchSpace, name: str) -> None:
-    problem = Problem(tiny_space, (Cap(CapKind.LATENCY_MS, 2.5, "phone"),), accuracy_noise=True)
-    found = _search(OptunaStudy(problem, sampler=name, population_size=8), tiny_space, 60)
-    kept = [1.0 + third <= 2.5 for _, _, third in found]
-    assert sum(kept[40:]) > sum(kept[:10]) * 2  # more often than at the start, when it did not know
+    problem = Problem(tiny_space, (Cap(CapKind.LATENCY_MS, 1.5, "phone"),), accuracy_noise=True)
+    found = _search(OptunaStudy(problem, sampler=name, population_size=8), tiny_space, 120)
+    kept = [1.0 + third <= 1.5 for _, _, third in found]
+    assert sum(kept[60:]) > 30  # blind draws keep it 15 times
 
 
 def test_gaussian_process_sampler_resumes_exactly(tiny_space: SearchSpace) -> None:
