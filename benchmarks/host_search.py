@@ -49,7 +49,8 @@ def main() -> int:
             found = document["found"]["architecture"] if document else "nothing"  # type: ignore[index]
             figure = {
                 "name": "found", "value": int(good), "unit": "yes or no", "peer": "", "peer_value": None,
-                "setting": {"strategy": strategy, "seed": seed, "budget": args.budget, "found": found, "change": change,
+                "setting": {"strategy": strategy, "seed": seed, "budget": args.budget, "found": found,
+                            "change": change,
                             "wall_s": document["wall_s"] if document else None},
             }  # fmt: skip
             print(json.dumps(figure), flush=True)

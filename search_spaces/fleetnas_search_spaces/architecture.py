@@ -41,7 +41,7 @@ class SearchSpace(Protocol):
     """A set of architectures and the way each becomes a graph.
 
     Users register their own by the entry-point group ``fleetnas.search_spaces``;
-    ``tests/contracts/search_space.py`` is the contract each must pass.
+    ``tests/search_spaces`` holds the contract that each must pass.
     """
 
     @property

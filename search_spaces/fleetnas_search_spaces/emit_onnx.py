@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
+from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.graph import INPUT, Graph, Node
 from fleetnas_search_spaces.operators import Activation, OperatorKind
 from fleetnas_search_spaces.weights import WeightFile, Weights
@@ -69,8 +70,12 @@ class _Writer:
 
     def write(self, node: Node) -> None:
         sources = [self._names[name] for name in node.inputs]
-        emit = _EMITTERS.get(node.operator.kind)
-        output = emit(self, node, sources) if emit is not None else sources[0]
+        kind = node.operator.kind
+        if kind is not OperatorKind.ACTIVATION and kind not in _EMITTERS:
+            raise InvalidArgumentError(
+                f"node '{node.name}' is a {kind}, which is no primitive: a graph is made of {sorted(_EMITTERS)}."
+            )
+        output = sources[0] if kind is OperatorKind.ACTIVATION else _EMITTERS[kind](self, node, sources)
         self._names[node.name] = self._activated(node, output)
 
     def graph(self, graph: Graph) -> GraphProto:

@@ -93,7 +93,7 @@ class MobileNetV2:
 
     def features(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Per stage log width, depth, kernel, expansion and their products with depth; log MACs; log parameters."""
-        networks = [_stages(one.choices) for one in architectures]
+        networks = [_stages(self.canonical(one).choices) for one in architectures]
         genes = [
             [number for stage in stages[1:] for number in _described(stage)]
             + [float(np.log(stages[0].width))]

@@ -41,7 +41,7 @@ class WeightFile:
     """A file of little-endian float32.
 
     Attributes:
-        name: The same on every machine, e.g. ``"weights-g13-s16.f32"``.
+        name: The same on every machine, e.g. ``"weights-0-g13-s16.f32"`` (seed, gain class, size class).
     """
 
     name: str
@@ -76,7 +76,7 @@ class WeightPool:
         gain, size = _classes(shape, fan_in)
         name = f"weights-{self._seed}-g{gain}-s{size}.f32"
         path = self._folder / name
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_size != 4 << size:
             _write_whole(path, self._stream(gain, size)[: 2**size])
         return WeightFile(name, path)
 
