@@ -5,7 +5,7 @@
 
 An evaluation is one of the three published trainings, chosen at random; regret is the best mean accuracy under the
 true cap minus the answer's, in points. Each budget is a search of its own, which is told its budget.
-An answer over the cap counts as ``over_cap`` and is left out of the regret.
+An answer over the cap counts in ``over_cap`` and is left out of the regret.
 """
 
 __all__ = ["main"]
@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from searching import Answer, macro_task, search
 
@@ -46,12 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     task = macro_task(options.latency_csv, options.cap_fraction, options.latency_noise)
     with ProcessPoolExecutor(options.jobs) as pool:
         for strategy in options.strategies.split(","):
+            over = 0
             for budget in budgets:
                 run = partial(search, task, strategy, budget, batch=options.batch)
                 seeds = range(options.first_seed, options.first_seed + options.seeds)
                 answers = list(pool.map(run, seeds))
+                over += sum(one.over_cap for one in answers)
                 for line in _lines(strategy, budget, answers, options, capped=task.limit_ms is not None):
-                    print(json.dumps(line) if options.json else _text(line), flush=True)
+                    _show(line, options)
+            if task.limit_ms is not None:
+                searches = options.seeds * len(budgets)
+                _show(_count("over_cap", over, {"strategy": strategy, "searches": searches}), options)
     return 0
 
 
@@ -81,8 +87,6 @@ def _lines(
         "setting": setting,
     }
     if capped:
-        over = sum(one.over_cap for one in answers)
-        yield _count(f"over_cap@{budget}", over, setting)
         reached = sum(one.reached_reference and not one.over_cap for one in answers)
         yield _count(f"reached_reference@{budget}", reached, setting)
 
@@ -100,12 +104,16 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float | None, float]:
     return round(statistics.mean(values), 4), error
 
 
-def _text(line: Mapping[str, object]) -> str:
-    setting = line["setting"]
-    assert isinstance(setting, dict)
+def _show(line: Mapping[str, object], options: argparse.Namespace) -> None:
+    print(json.dumps(line) if options.json else _text(line), flush=True)
+
+
+def _text(line: Mapping[str, Any]) -> str:
     peer = f"   {line['peer']}: {line['peer_value']}" if line["peer_value"] is not None else ""
     interval = f" [{line['low']}, {line['high']}]" if line["low"] is not None else ""
-    return f"{setting['strategy']:14s} {line['name']:22s} {line['value']}{interval} {line['unit']}{peer}"
+    return (
+        f"{line['setting']['strategy']:14s} {line['name']:22s} {line['value']}{interval} {line['unit']}{peer}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ from random import Random
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Outcome, Problem
@@ -106,7 +107,7 @@ def _optuna_times_ms(name: str, size: int, rounds: int) -> list[float]:
         if ordinal
         else optuna.distributions.CategoricalDistribution([0, 1, 2, 3, 4])
     )
-    distributions = {f"choice{index:02d}": distribution for index in range(17)}
+    distributions: dict[str, BaseDistribution] = {f"choice{index:02d}": distribution for index in range(17)}
     rng = Random(0)
     for _ in range(size):
         params = {key: rng.randrange(5) for key in distributions}

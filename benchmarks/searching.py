@@ -3,12 +3,13 @@
 __all__ = ["Answer", "Task", "macro_task", "search"]
 
 import csv
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from fleetnas_controller.strategies.objective import reward
+from fleetnas_controller.ranking import rank_observed
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Problem, Ranks, Reading, Strategy
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
@@ -68,7 +69,7 @@ def macro_task(latency_csv: Path | None, cap_fraction: float, latency_noise: flo
     accuracy = {one.key: source.evaluate(one, 0).value_percent for one in members}
     if latency_csv is None:
         return Task(macro, accuracy, {}, None, 0.0)
-    with latency_csv.open(newline="") as file:
+    with gzip.open(latency_csv, "rt") if latency_csv.suffix == ".gz" else latency_csv.open() as file:
         rows = list(csv.DictReader(file))
     latency = {macro.canonical(macro.parse(row["arch"])).key: float(row["latency_ms"]) for row in rows}
     limit_ms = cap_fraction * latency[macro.reference.key]
@@ -107,10 +108,11 @@ def _readings(task: Task, one: Architecture, draw: str) -> dict[str, Reading]:
 
 
 def _answer(strategy: Strategy, problem: Problem, told: list[Outcome]) -> Architecture:
-    """The strategy's own ranking, or the best that was observed."""
+    """By the strategy's own ranking, or by the one the product makes of what was observed."""
     if isinstance(strategy, Ranks):
         return strategy.rank()[0]
-    return max(told, key=lambda one: reward(one, problem.caps) or float("-inf")).architecture
+    best = rank_observed(told, problem.caps)[0]
+    return next(one.architecture for one in told if one.architecture.key == best)
 
 
 def _judged(task: Task, answer: Architecture, told: list[Outcome]) -> Answer:

@@ -13,6 +13,8 @@ __all__ = [
     "result_of_bytes",
 ]
 
+from google.protobuf.message import DecodeError
+
 from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, Lease, MeasureError, ModelFile
 from fleetnas_latency.measurement import Measurement, Plan
 from fleetnas_latency.target import Target
@@ -81,4 +83,12 @@ def result_bytes(measurement: Measurement) -> bytes:
 
 
 def result_of_bytes(content: bytes) -> Measurement:
-    return from_message(measurement_pb2.MeasurementResult.FromString(content), Measurement)
+    """Inverse of ``result_bytes``.
+
+    Raises:
+        MeasureError: It is no result: whoever wrote it, a crashing runtime for one, cannot be believed.
+    """
+    try:
+        return from_message(measurement_pb2.MeasurementResult.FromString(content), Measurement)
+    except (DecodeError, ValueError) as error:
+        raise MeasureError(FaultKind.CRASH, f"the runtime sent a broken result: {error}") from error

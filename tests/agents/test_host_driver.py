@@ -164,3 +164,12 @@ def test_host_offers_every_statistic() -> None:
     description = HostDriver().describe()
     assert {target.statistic for target in description.targets} == set(Statistic)
     assert description.kind == "host"
+
+
+@pytest.mark.parametrize("written", ["bytes([9] * 50)", "bytes([3, 4, 0, 0, 0, 255, 255, 255, 255])"])
+def test_runtime_that_lives_on_and_sends_nonsense_is_a_crash(
+    shelf: Any, lay_out: LayOut, written: str
+) -> None:
+    job = shelf.job()
+    code = f"import os, time; os.write(1, {written}); time.sleep(60)"
+    assert fault_of(job, lay_out(job), sys.executable, "-c", code).kind is FaultKind.CRASH

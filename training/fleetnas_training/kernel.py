@@ -17,7 +17,7 @@ _SQRT5 = math.sqrt(5.0)
 _BOUNDS = {"lengths": (-2.5, 6.0), "matern": (-4.0, 2.5), "linear": (-5.0, 3.0), "fine": (-6.0, 1.0)}
 """Bounds of the logarithms of the settings; "fine" is the per-architecture term and the noise."""
 
-_FIT_POINTS = 250
+_FIT_POINTS = 200
 _FIT_STEPS = 30
 
 
@@ -90,7 +90,7 @@ def fit_kernel(
 ) -> Kernel:
     """The settings of highest posterior density, by L-BFGS-B from ``start``.
 
-    Above 250 points a random subset enters, the same at each call with as many points.
+    Above 200 points a random subset enters, the same at each call with as many points.
 
     Args:
         prior: Medians of the log-normal prior, whose logarithms have deviation 1; no noise there, no noise here.

@@ -19,6 +19,8 @@ from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.statistics import Statistic
 from fleetnas_latency.target import Target
 
+_END_WAIT_S = 1.0
+
 
 class HostDriver:
     """Measures in ONNX Runtime, in a child process pinned to one core.
@@ -85,8 +87,7 @@ class HostDriver:
                 text = f"the runtime gave no sign of life for {job.silence_s:g} s or no result in {job.total_s:g} s"
                 raise MeasureError(FaultKind.CRASH, f"{text}; it was killed.") from None
             if answer is None:
-                code = await process.wait()
-                raise MeasureError(FaultKind.CRASH, f"the runtime's process ended with {_exit(code)}.")
+                raise MeasureError(FaultKind.CRASH, f"the runtime's process {await _end_of(process)}.")
             kind, payload = answer
             if kind is FrameKind.RESULT:
                 return result_of_bytes(payload)
@@ -122,5 +123,10 @@ def _last_core() -> int:
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else -1
 
 
-def _exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+async def _end_of(process: asyncio.subprocess.Process) -> str:
+    """How a process ended that sent its last frame; one that goes on sends something else."""
+    try:
+        code = await asyncio.wait_for(process.wait(), _END_WAIT_S)
+    except TimeoutError:
+        return "sent what is no answer; it was killed"
+    return f"ended with signal {-code}" if code < 0 else f"ended with exit code {code}"
