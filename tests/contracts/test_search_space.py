@@ -16,9 +16,7 @@ from fleetnas_search_spaces.registry import space, space_names
 from fleetnas_search_spaces.weights import WeightPool
 
 _seeds = st.integers(0, 2**32)
-_few = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=[*space_names(), "a user's"])
