@@ -48,14 +48,20 @@ class FleetClient:
     Args:
         address: ``HOST:PORT`` of the controller.
         operator_token: From the controller's data folder.
+        patience_s: How long a controller that answered before and does no longer is asked again, at each call.
+            Every call may be repeated: measurements bear ids that the client chose, files their own digests.
     """
 
-    def __init__(self, address: str, operator_token: str) -> None:
+    def __init__(self, address: str, operator_token: str, *, patience_s: float = 0.0) -> None:
         self._address = address
+        self._patience_s = patience_s
+        self._answered = False
         self._metadata = (("authorization", f"Bearer {operator_token}"),)
         options = (
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.enable_http_proxy", 0),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
         )
         self._channel = grpc.insecure_channel(address, options=options)
         self._devices = device_pb2_grpc.DeviceServiceStub(self._channel)
@@ -85,7 +91,12 @@ class FleetClient:
             request = artifact_pb2.GetArtifactRequest(sha256=artifact.sha256)
             self._call(self._artifacts.GetArtifact, request)
         except NotFoundError:
-            self._call(self._artifacts.UploadArtifact, _parts(artifact, content), timeout_s=_TRANSFER_S)
+            # A fresh iterator for each try: what was sent into a broken connection is gone.
+            self._patiently(
+                lambda: self._artifacts.UploadArtifact(
+                    _parts(artifact, content), timeout=_TRANSFER_S, metadata=self._metadata
+                )
+            )
         return artifact
 
     # Measurements
@@ -119,10 +130,12 @@ class FleetClient:
         """
         request = measurement_pb2.WatchMeasurementsRequest(names=[measurement_name(name) for name in names])
         deadline = time.monotonic() + timeout_s
+        lost_s: float | None = None
         while (left_s := deadline - time.monotonic()) > 0.0:
             call = self._measurements.WatchMeasurements(request, timeout=left_s, metadata=self._metadata)
             try:
                 for answer in call:
+                    lost_s = None
                     records = [self._record(one) for one in answer.measurements]
                     finished = tuple(one for one in records if one.state.finished)
                     if finished:
@@ -130,7 +143,9 @@ class FleetClient:
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     return ()
-                raise self._error(error) from error
+                lost_s = time.monotonic() if lost_s is None else lost_s
+                if not self._worth_waiting(error, lost_s):
+                    raise self._error(error) from error
             finally:
                 call.cancel()
             # The stream ended without a finished one: the controller is stopping. Do not spin on it.
@@ -176,11 +191,26 @@ class FleetClient:
         request.ttl.FromMilliseconds(round(ttl_s * 1000))
         return record_from_pb(self._call(self._devices.CreateJoinToken, request), JoinToken)
 
-    def _call(self, method: Callable[..., Answer], request: Any, timeout_s: float = _CALL_S) -> Answer:
-        try:
-            return method(request, timeout=timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error(error) from error
+    def _call(self, method: Callable[..., Answer], request: Any) -> Answer:
+        return self._patiently(lambda: method(request, timeout=_CALL_S, metadata=self._metadata))
+
+    def _patiently(self, call: Callable[[], Answer]) -> Answer:
+        begin_s = time.monotonic()
+        while True:
+            try:
+                answer = call()
+            except grpc.RpcError as error:
+                if not self._worth_waiting(error, begin_s):
+                    raise self._error(error) from error
+                time.sleep(_RETRY_S)
+            else:
+                self._answered = True
+                return answer
+
+    def _worth_waiting(self, error: grpc.RpcError, since_s: float) -> bool:
+        """Whether the controller is only not there at the moment."""
+        gone = error.code() is grpc.StatusCode.UNAVAILABLE
+        return gone and self._answered and time.monotonic() - since_s < self._patience_s
 
     def _error(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""

@@ -34,6 +34,9 @@ from fleetnas_search_spaces.errors import (
 from fleetnas_search_spaces.registry import space as space_of
 from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
 
+_CONTROLLER_PATIENCE_S = 120.0
+"""A controller that is started again within this time is not noticed by a search."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
@@ -146,7 +149,7 @@ class SearchSession:
 
         if self._settings.controller is not None:
             token = find_operator_token(self._settings.data_dir)
-            with FleetClient(self._settings.controller, token) as client:
+            with FleetClient(self._settings.controller, token, patience_s=_CONTROLLER_PATIENCE_S) as client:
                 kinds = {one: client.get_device(one).kind for one in config.devices if "=" not in one}
                 yield client, {one: _statistic(kinds.get(one, "")) for one in config.devices}
             return

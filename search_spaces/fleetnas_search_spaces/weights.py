@@ -131,7 +131,8 @@ def _bell_noise(seed: tuple[int, int], count: int, deviation: float) -> NDArray[
     raw = np.random.PCG64(list(seed)).random_raw(count).astype("<u8")
     sums = raw.view("<u2").reshape(count, 4).sum(axis=1, dtype=np.int64)
     centred = (sums - 2 * (2**16 - 1)).astype(np.float32)
-    return (centred * np.float32(deviation / _BELL_DEVIATION)).astype("<f4")
+    noise: NDArray[np.float32] = (centred * np.float32(deviation / _BELL_DEVIATION)).astype("<f4")
+    return noise
 
 
 def _write_whole(path: Path, values: NDArray[np.float32]) -> None:
