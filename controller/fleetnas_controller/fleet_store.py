@@ -15,10 +15,12 @@ from fleetnas_controller.jobs import (
     Device,
     Fault,
     FaultKind,
+    Grant,
     JoinToken,
     MeasurementRecord,
     MeasurementRequest,
     MeasurementState,
+    Role,
 )
 from fleetnas_controller.wire import pack, unpack
 from fleetnas_latency.measurement import Measurement
@@ -53,6 +55,16 @@ class FleetStore(Protocol):
     def devices(self) -> tuple[Device, ...]: ...
     def device_by_credential(self, credential_sha256: str) -> str | None: ...
     def remove_device(self, name: str) -> None: ...
+
+    def put_grant(self, certificate_sha256: str, grant: Grant) -> None: ...
+    def grant(self, certificate_sha256: str) -> Grant | None: ...
+    def grants(self) -> tuple[Grant, ...]:
+        """By name."""
+        ...
+
+    def remove_grants(self, name: str) -> None:
+        """Every certificate of that name; none is no error."""
+        ...
 
     def put_measurement(self, record: MeasurementRecord) -> None:
         """Stores a new measurement or the new state of a known one; ``queue_position`` is not stored."""
@@ -153,6 +165,27 @@ class SqliteFleetStore:
         with _errors(self._place), self._db.atomic():
             self._db.execute("DELETE FROM devices WHERE name = ?", [name])
 
+    def put_grant(self, certificate_sha256: str, grant: Grant) -> None:
+        row = {
+            "certificate_sha256": certificate_sha256,
+            "name": grant.name,
+            "role": grant.role.value,
+            "create_time": grant.create_time,
+            "expire_time": grant.expire_time,
+        }
+        self._put("grants", "certificate_sha256", row)
+
+    def grant(self, certificate_sha256: str) -> Grant | None:
+        row = self._row("SELECT * FROM grants WHERE certificate_sha256 = ?", certificate_sha256)
+        return _grant_of(row) if row else None
+
+    def grants(self) -> tuple[Grant, ...]:
+        return tuple(map(_grant_of, self._rows("SELECT * FROM grants ORDER BY name, create_time")))
+
+    def remove_grants(self, name: str) -> None:
+        with _errors(self._place), self._db.atomic():
+            self._db.execute("DELETE FROM grants WHERE name = ?", [name])
+
     def put_measurement(self, record: MeasurementRecord) -> None:
         self._put("measurements", "name", _to_row(record))
 
@@ -199,6 +232,10 @@ class SqliteFleetStore:
 
     def _row(self, query: str, *values: object) -> dict[str, Any] | None:
         return next(iter(self._rows(query, *values)), None)
+
+
+def _grant_of(row: Mapping[str, Any]) -> Grant:
+    return Grant(row["name"], Role(row["role"]), row["create_time"], row["expire_time"])
 
 
 def _to_row(record: MeasurementRecord) -> dict[str, Any]:
