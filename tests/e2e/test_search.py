@@ -142,3 +142,34 @@ def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.C
     code = main(_arguments(tmp_path / "missing.csv", tmp_path, "--latency-drop", "20%"))
     assert code == 1
     assert "missing.csv" in capsys.readouterr().err
+
+
+def test_store_of_a_newer_version_is_refused(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_controller.storage import open_database
+
+    assert main(_arguments(made_up_table, tmp_path, "--budget", "6", "--strategy", "random")) == 0
+    capsys.readouterr()
+    with open_database(tmp_path / "one" / "store.db").conn as connection:
+        connection.execute("UPDATE _sqlite_migrations SET name = 'm999'")
+    assert main(_arguments(made_up_table, tmp_path, "--resume")) == 1
+    assert "newer FleetNAS (change 'm999')" in capsys.readouterr().err
+
+
+def test_missing_runtime_is_named_with_its_cure(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "real = m.version\n"
+        "def version(name):\n"
+        "    if name == 'onnxruntime': raise m.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "m.version = version\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, "-m", "fleetnas_controller.cli", "search", "--runs-dir", str(tmp_path), "--json"],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False, text=True, timeout=100,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "pip install 'fleetnas[host]'" in ended.stderr.strip().splitlines()[-1]
