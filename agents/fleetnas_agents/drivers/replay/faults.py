@@ -28,7 +28,7 @@ class FaultName(StrEnum):
     DISCONNECT = "disconnect"
     """The connection breaks, at a moment drawn from the seed."""
     SILENCE = "silence"
-    """The agent says nothing at all [for so many seconds, 15]; its lease runs out."""
+    """What the agent says is held up [for so many seconds, 15]; its lease runs out."""
     SLOW_LINK = "slow-link"
     """Each message and each part of a file takes longer [by so many seconds, 0.2]."""
     DUPLICATE = "duplicate"

@@ -4,7 +4,7 @@ __all__ = ["FaultyLink"]
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fleetnas_agents.drivers.replay.faults import DeviceFaults, FaultName
 from fleetnas_agents.link import LinkLostError
@@ -18,6 +18,7 @@ class FaultyLink:
 
     Args:
         clock: Monotonic seconds.
+        sleep: Waits for so many seconds.
     """
 
     def __init__(
@@ -25,17 +26,20 @@ class FaultyLink:
         faults: DeviceFaults,
         trace: Callable[..., None],
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._faults = faults
         self._trace = trace
         self._clock = clock
+        self._sleep = sleep
         self._silent_until_s = 0.0
         self._breaks_at = ""
         self._before: fleet_pb2.Report | None = None
 
     async def outgoing(self, message: fleet_pb2.AgentMessage) -> AsyncIterator[fleet_pb2.AgentMessage]:
-        if self._clock() < self._silent_until_s:
-            return
+        silent_s = self._silent_until_s - self._clock()
+        if silent_s > 0.0:
+            await self._sleep(silent_s)
         await self._drag()
         if message.WhichOneof("kind") != "report":
             yield message
@@ -88,7 +92,7 @@ class FaultyLink:
     async def _drag(self) -> None:
         delay_s = self._faults.size(FaultName.SLOW_LINK)
         if delay_s:
-            await asyncio.sleep(delay_s)
+            await self._sleep(delay_s)
 
     def _stale(self, report: fleet_pb2.Report) -> list[fleet_pb2.Report]:
         """The result under a token before its own, and the report before this one once more."""
