@@ -15,6 +15,7 @@ import grpc.aio as aio
 
 from fleetnas_agents.driver import Driver
 from fleetnas_agents.jobs import DeviceDescription, MeasureError
+from fleetnas_agents.link import DirectLink, Link, LinkLostError
 from fleetnas_agents.membership import Membership
 from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb, report_to_pb
@@ -50,13 +51,20 @@ class Agent:
 
     Args:
         join: What ``fleetnas device token`` printed; empty when the state holds a credential already.
+        link: What messages pass through; the wire as it is unless given.
     """
 
     def __init__(
-        self, driver: Driver, state: AgentState, settings: AgentSettings, join: JoinText = _NO_TOKEN
+        self,
+        driver: Driver,
+        state: AgentState,
+        settings: AgentSettings,
+        join: JoinText = _NO_TOKEN,
+        link: Link | None = None,
     ) -> None:
         self._state = state
         self._settings = settings
+        self._link = link or DirectLink()
         self._description: DeviceDescription = driver.describe()
         self._membership = Membership(state, settings.controller, join, settings.device_id, self._description)
         self._work = Work(driver, state, self._download, self._offer)
@@ -135,13 +143,17 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             call.cancel()
-        for task in done:
-            task.result()
+        try:
+            for task in done:
+                task.result()
+        except LinkLostError as error:
+            return str(error)
         return "the controller closed the connection"
 
     async def _read(self, call: Any) -> None:
         while (message := await call.read()) is not aio.EOF:
             self._heard_s = time.monotonic()
+            await self._link.incoming(message)
             await self._handle(message)
         if await call.code() is not grpc.StatusCode.OK:
             raise aio.AioRpcError(
@@ -178,7 +190,8 @@ class Agent:
 
     async def _write(self, call: Any) -> None:
         while True:
-            await call.write(await self._outbox.get())
+            async for message in self._link.outgoing(await self._outbox.get()):
+                await call.write(message)
 
     async def _beat(self) -> None:
         while True:
@@ -206,7 +219,7 @@ class Agent:
         metadata = self._membership.metadata
         try:
             async for part in stub.DownloadArtifact(request, metadata=metadata, timeout=600.0):
-                yield part.chunk
+                yield await self._link.part(part.chunk)
         except aio.AioRpcError as error:
             raise MeasureError.infrastructure(f"a file could not be fetched: {error.details()}") from error
 

@@ -1,4 +1,4 @@
-"""The `fleetnas-agent` command: one process for each device."""
+"""The `fleetnas-agent` command: one process for each device, or for many played ones."""
 
 __all__ = ["main"]
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetnas_agents.driver import Driver
+from fleetnas_agents.drivers.replay.options import add_replay_options, replay_settings
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ examples:
   fleetnas device token --data-dir fleet > join.token
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver host --id bench-1
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table cpu.csv
+  fleetnas device token --data-dir fleet --uses 20 > join.token
+  fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table fbnet \
+      --columns pixel3,samsung_a50 --devices 20 --fault disconnect=0.05 --fault drift=0.1:0.2 --seed 1
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -79,37 +82,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--core", type=int, help="host: core to measure on (default: the last)")
     parser.add_argument("--threads", type=int, default=1, help="host: threads of the runtime (default: 1)")
-    parser.add_argument("--table", type=Path, help="replay: CSV with the columns arch,latency_ms")
-    parser.add_argument("--noise", type=float, default=0.01, help="replay: spread of a run (default: 0.01)")
-    parser.add_argument("--pause-s", type=float, default=0.0, help="replay: length of a measurement, seconds")
+    parser.add_argument(
+        "--reconnect-cap-s",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="longest wait before dialling again (default: %(default)s)",
+    )
+    add_replay_options(parser)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
 
 
 async def _serve(args: argparse.Namespace) -> None:
-    from fleetnas_agents.agent import Agent, AgentSettings
-    from fleetnas_agents.state import AgentState
-
-    settings = AgentSettings(controller=args.controller, device_id=args.id)
-    agent = Agent(_driver(args), AgentState(args.state_dir), settings, _join_text(args))
-    running = asyncio.ensure_future(agent.run())
+    running = asyncio.ensure_future(_run(args))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
-def _driver(args: argparse.Namespace) -> Driver:
-    labels = tuple(_label(one) for one in args.label)
-    if args.driver == "replay":
-        from fleetnas_agents.drivers.replay import ReplayDriver
+async def _run(args: argparse.Namespace) -> None:
+    from fleetnas_agents.agent import Agent, AgentSettings
+    from fleetnas_agents.state import AgentState
 
-        if args.table is None:
-            raise InvalidArgumentError("--driver replay plays a table: give it with --table FILE.csv.")
-        return ReplayDriver(args.table, noise=args.noise, pause_s=args.pause_s, labels=labels)
+    labels = tuple(_label(one) for one in args.label)
+    settings = AgentSettings(args.controller, args.id, backoff_cap_s=args.reconnect_cap_s)
+    if args.driver == "replay":
+        from fleetnas_agents.drivers.replay.fleet import run_devices
+
+        await run_devices(replay_settings(args, labels), settings, args.state_dir, _join_text(args))
+        return
     from fleetnas_agents.drivers.host import HostDriver
 
-    return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+    driver = HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+    await Agent(driver, AgentState(args.state_dir), settings, _join_text(args)).run()
 
 
 def _join_text(args: argparse.Namespace) -> "JoinText":

@@ -35,6 +35,8 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.enable_http_proxy", 0),
+    # Several devices in one process each have a connection of their own, as devices have.
+    ("grpc.use_local_subchannel_pool", 1),
     # The agent's own back-off decides when to dial again; the channel's would add to it.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
