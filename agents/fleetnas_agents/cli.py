@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--label", action="append", default=[], metavar="KEY=VALUE", help="label for selectors"
     )
     parser.add_argument("--core", type=int, help="host: core to measure on (default: the last)")
-    parser.add_argument("--threads", type=int, default=1, help="host: threads of the runtime (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="host: threads that a job may use, at most (default: 1)"
+    )
     parser.add_argument("--table", type=Path, help="replay: CSV with the columns arch,latency_ms")
     parser.add_argument("--noise", type=float, default=0.01, help="replay: spread of a run (default: 0.01)")
     parser.add_argument("--pause-s", type=float, default=0.0, help="replay: length of a measurement, seconds")
