@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         "--label", action="append", default=[], metavar="KEY=VALUE", help="label for selectors"
     )
     parser.add_argument("--core", type=int, help="host: core to measure on (default: the last)")
-    parser.add_argument("--threads", type=int, default=1, help="host: threads of the runtime (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="host: threads that a job may use, at most (default: 1)"
+    )
     parser.add_argument(
         "--reconnect-cap-s",
         type=float,

@@ -52,6 +52,7 @@ class Job:
         anchor_entry_file: The anchor among them; empty for none.
         silence_s: Without a sign of progress, the runtime counts as hung.
         total_s: The whole attempt.
+        runtime: Which of the device's runtimes; empty for its default.
     """
 
     lease: Lease
@@ -61,6 +62,7 @@ class Job:
     plan: Plan
     silence_s: float
     total_s: float
+    runtime: str = ""
 
     def file(self, path: str) -> ModelFile:
         """Raises MeasureError when the job names a file that it does not bring."""

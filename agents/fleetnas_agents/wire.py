@@ -51,6 +51,7 @@ def job_of(assignment: fleet_pb2.Assignment) -> Job:
             plan=from_message(request.plan, Plan),
             silence_s=request.limits.silence.ToNanoseconds() / 1e9,
             total_s=request.limits.total.ToNanoseconds() / 1e9,
+            runtime=request.selector.runtime,
         )
     except (ValueError, InvalidArgumentError) as error:
         raise MeasureError(FaultKind.MODEL, f"the job cannot be understood: {error}") from error

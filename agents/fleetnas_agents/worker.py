@@ -1,7 +1,7 @@
 """The process that runs networks, so that a crash or a hang of the runtime ends a job and not the agent.
 
 Reads JOB frames from standard input, answers on standard output. Started as
-``python -m fleetnas_agents.worker CORE THREADS`` (CORE -1: not pinned).
+``python -m fleetnas_agents.worker CORES`` (``2,3``; ``-1``: not pinned).
 """
 
 __all__ = ["main"]
@@ -13,13 +13,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from fleetnas_agents.evidence import host_facts
 from fleetnas_agents.frames import FrameKind, pack_frame, read_frame
 from fleetnas_agents.jobs import FaultKind, MeasureError
-from fleetnas_agents.onnx_runner import OnnxRunner, runtime_version
+from fleetnas_agents.loading import loaded_twice
+from fleetnas_agents.runtimes.registry import runtime_of
+from fleetnas_agents.runtimes.runtime import Runtime, TimedNetwork
 from fleetnas_agents.wire import plan_of_bytes, result_bytes
 from fleetnas_latency.digest import output_digest
 from fleetnas_latency.measurement import Evidence, Measurement, Plan, judge, measure
@@ -29,13 +32,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Worker:
-    """Keeps the anchor loaded between jobs."""
+    """Keeps the anchor loaded between jobs.
 
-    def __init__(self, output: BinaryIO, core: int | None, thread_count: int) -> None:
+    Args:
+        cores: It may use; a job is pinned to as many of the last of them as it has threads. Empty: not pinned.
+    """
+
+    def __init__(self, output: BinaryIO, cores: Sequence[int]) -> None:
         self._output = output
-        self._core = core
-        self._thread_count = thread_count
-        self._anchor: tuple[str, OnnxRunner] | None = None
+        self._cores = cores
+        self._anchor: tuple[tuple[str, str, int], TimedNetwork] | None = None
 
     def answer(self, payload: bytes) -> None:
         """Measures one job and sends the result or the fault."""
@@ -51,28 +57,41 @@ class _Worker:
             self._send(FrameKind.RESULT, result_bytes(result))
 
     def _measure(self, job: dict[str, str], plan: Plan) -> Measurement:
-        before = host_facts(self._core)
-        candidate = OnnxRunner(Path(job["model"]), self._thread_count)
-        self._send(FrameKind.PROGRESS)
-        anchor = self._anchor_of(job)
+        runtime = runtime_of(job["runtime"])
+        cores = tuple(self._cores[-plan.thread_count :])
+        if cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, cores)
+        before = host_facts(cores)
+        candidate, costs = loaded_twice(runtime, Path(job["model"]), plan.thread_count, self._alive)
+        anchor = self._anchor_of(job, runtime, plan.thread_count)
         gc.collect()
         gc.disable()
         try:
-            raw = measure(candidate, anchor, plan, time.monotonic, lambda: self._send(FrameKind.PROGRESS))
+            raw = measure(TimedNetwork(candidate), anchor, plan, time.monotonic, self._alive)
         finally:
             gc.enable()
-        after = host_facts(self._core)
+        after = host_facts(cores)
         facts = {f"{name}_before": value for name, value in before.items() if after.get(name) != value}
-        facts |= after | {"runtime": "onnxruntime", "runtime_version": runtime_version()}
-        evidence = Evidence(tuple(sorted(facts.items())), output_digest(candidate.output))
-        return judge(raw, plan, evidence)
+        facts |= after | costs
+        facts |= {
+            "runtime": runtime.name,
+            "runtime_version": runtime.version(),
+            "precision": candidate.precision,
+        }
+        return judge(raw, plan, Evidence(tuple(sorted(facts.items())), output_digest(candidate.output)))
 
-    def _anchor_of(self, job: dict[str, str]) -> OnnxRunner | None:
+    def _anchor_of(self, job: dict[str, str], runtime: Runtime, thread_count: int) -> TimedNetwork | None:
         if not job["anchor"]:
             return None
-        if self._anchor is None or self._anchor[0] != job["anchor_key"]:
-            self._anchor = (job["anchor_key"], OnnxRunner(Path(job["anchor"]), self._thread_count))
+        key = (job["anchor_key"], runtime.name, thread_count)
+        if self._anchor is None or self._anchor[0] != key:
+            converted = runtime.convert(Path(job["anchor"]))
+            self._alive()
+            self._anchor = (key, TimedNetwork(runtime.load(converted, thread_count)))
         return self._anchor[1]
+
+    def _alive(self) -> None:
+        self._send(FrameKind.PROGRESS)
 
     def _send(self, kind: FrameKind, payload: bytes = b"") -> None:
         self._output.write(pack_frame(kind, payload))
@@ -80,14 +99,12 @@ class _Worker:
 
 
 def main() -> int:
-    core, thread_count = int(sys.argv[1]), int(sys.argv[2])
+    cores = [int(one) for one in sys.argv[1].split(",") if int(one) >= 0]
     _die_with_parent()
-    if core >= 0 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
     # What the runtime prints must not get between the frames.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    worker = _Worker(output, core if core >= 0 else None, thread_count)
+    worker = _Worker(output, cores)
     while (frame := read_frame(sys.stdin.buffer)) is not None:
         worker.answer(frame[1])
     return 0

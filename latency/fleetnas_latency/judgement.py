@@ -157,12 +157,22 @@ def _throttled(drift: float, has_anchor: bool, plan: Plan) -> _Finding:
 
 
 def _not_converged(raw: RawMeasurement, measured: Estimate, plan: Plan) -> _Finding | None:
+    """The run cap is no fault where the interval is as narrow as asked: more runs would say the same."""
     if raw.stop_reason is StopReason.CONVERGED:
         return None
+    run_count = len(raw.candidate.wall_ms)
+    done = f"{run_count} runs in {raw.round_count} rounds and {raw.sampling_duration_s:.1f} s"
+    if not plan.is_met_by(measured):
+        more = "more runs" if raw.stop_reason is StopReason.RUN_CAP else "more time"
+        return Verdict.NOT_CONVERGED, (
+            f"the interval is +-{measured.relative_half_width:.1%} after {done}, asked was "
+            f"+-{plan.relative_half_width:.1%}: allow {more} or a wider interval"
+        )
+    if raw.stop_reason is StopReason.RUN_CAP:
+        return None
     return Verdict.NOT_CONVERGED, (
-        f"the interval is +-{measured.relative_half_width:.1%} after {len(raw.candidate.wall_ms)} runs in "
-        f"{raw.sampling_duration_s:.1f} s, asked was +-{plan.relative_half_width:.1%}: allow more time or a wider "
-        "interval"
+        f"{done} are fewer than the {plan.min_run_count} runs in {plan.min_round_count} rounds asked for: "
+        "allow more time"
     )
 
 

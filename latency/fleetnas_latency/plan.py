@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fleetnas_latency.statistics import Series, Statistic
+from fleetnas_latency.statistics import Estimate, Series, Statistic
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 Clock = Callable[[], float]
@@ -107,6 +107,10 @@ class Plan:
                 f"`statistic` (={self.statistic}) is CPU time, which is no latency with "
                 f"{self.thread_count} threads: use {Statistic.WALL_MEDIAN} or one thread"
             )
+
+    def is_met_by(self, measured: Estimate) -> bool:
+        """Whether the headline's interval is narrow enough and reaches its level."""
+        return measured.level >= self.level and measured.relative_half_width <= self.relative_half_width
 
     def _require_positive(self) -> None:
         names = (

@@ -2,6 +2,7 @@
 
 __all__ = ["RawMeasurement", "RunSeries", "StopReason", "measure"]
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -156,6 +157,21 @@ def _stop_reason(timed: "_Timed", round_count: int, duration_s: float, plan: Pla
     return None
 
 
+def _round_shape(inference_ms: float, inner_count: int, plan: Plan, share: float) -> tuple[int, int]:
+    """Inferences in a timed loop, at least ``inner_count``, and loops in a round.
+
+    A network of a few microseconds would use up ``max_run_count`` in the first rounds, before there is anything
+    to see a drift in; its loops are made longer so that twice the fewest rounds fit below the cap.
+    """
+    if inference_ms <= 0.0:
+        # A clock that read 0 for one inference says nothing of the loop's length.
+        return inner_count, 1
+    wanted_ms = plan.round_duration_s * 1e3 * share
+    most = max(1, plan.max_run_count // (2 * plan.min_round_count))
+    inner_count = max(inner_count, math.ceil(wanted_ms / (inference_ms * most)))
+    return inner_count, max(1, round(wanted_ms / (inference_ms * inner_count)))
+
+
 class _Timed:
     """Times one network, so many runs a round, and keeps every run."""
 
@@ -164,11 +180,9 @@ class _Timed:
     ) -> None:
         self._runner = runner
         self._statistic = plan.statistic
-        self._inner_count = loop_count(runner, warm, plan.statistic.series, tick_ms, plan.tick_count)
-        run_ms = median(one.wall_ms for one in warm) * self._inner_count
-        wanted_ms = plan.round_duration_s * 1e3 * share
-        # A clock that read 0 for one inference says nothing of the loop's length: one loop a round then.
-        self._runs_per_round = max(1, round(wanted_ms / run_ms)) if run_ms > 0.0 else 1
+        ticked = loop_count(runner, warm, plan.statistic.series, tick_ms, plan.tick_count)
+        inference_ms = median(one.wall_ms for one in warm)
+        self._inner_count, self._runs_per_round = _round_shape(inference_ms, ticked, plan, share)
         self._runs: list[RunTimes] = []
         self._rounds: list[int] = []
         self._ordered: list[float] = []
@@ -187,8 +201,7 @@ class _Timed:
 
     def is_narrow(self, plan: Plan) -> bool:
         """Whether the headline's interval is narrow enough and reaches its level."""
-        now = estimate_sorted(self._ordered, plan.statistic.quantile, plan.level)
-        return now.level >= plan.level and now.relative_half_width <= plan.relative_half_width
+        return plan.is_met_by(estimate_sorted(self._ordered, plan.statistic.quantile, plan.level))
 
     def series(self) -> RunSeries:
         return RunSeries(

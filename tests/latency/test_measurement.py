@@ -93,6 +93,32 @@ def test_run_cap_ends_the_sampling_too(device: Any) -> None:
     assert found.verdict is Verdict.NOT_CONVERGED
 
 
+def test_run_cap_is_ok_where_the_interval_is_as_narrow_as_asked(device: Any) -> None:
+    plan = dataclasses.replace(QUICK, max_run_count=400, min_duration_s=10.0)
+    found = _measured(device, _noisy(5.0), plan=plan)
+    assert found.raw.stop_reason is StopReason.RUN_CAP
+    assert found.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("latency_ms", [0.0005, 0.005, 0.05])
+def test_network_of_a_few_microseconds_is_ok_after_enough_rounds(device: Any, latency_ms: float) -> None:
+    found = _measured(device, _noisy(latency_ms), _noisy(1.0, seed=1))
+    assert found.verdict is Verdict.OK
+    assert found.raw.round_count >= QUICK.min_round_count
+    assert found.estimate.value == pytest.approx(latency_ms, rel=0.02)
+
+
+def test_advice_at_the_run_cap_is_more_runs(device: Any) -> None:
+    plan = dataclasses.replace(QUICK, max_run_count=500)
+    assert "allow more runs" in _measured(device, _noisy(1.0, 0.8), plan=plan).reason
+
+
+def test_too_few_runs_in_the_time_are_not_converged_whatever_their_interval(device: Any) -> None:
+    found = _measured(device, _noisy(2000.0, 1e-4), plan=dataclasses.replace(QUICK, max_duration_s=20.0))
+    assert found.verdict is Verdict.NOT_CONVERGED
+    assert "fewer than the 30 runs" in found.reason
+
+
 def test_sampling_stops_within_one_round_of_the_cap(device: Any) -> None:
     plan = dataclasses.replace(QUICK, max_duration_s=2.0)
     raw = measure(device.load(_noisy(20.0, 0.5)), None, plan, device.clock)

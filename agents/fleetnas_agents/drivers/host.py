@@ -13,24 +13,30 @@ from pathlib import Path
 from fleetnas_agents.evidence import cpu_model
 from fleetnas_agents.frames import FrameKind, pack_frame, read_frame_async
 from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
-from fleetnas_agents.onnx_runner import runtime_version
+from fleetnas_agents.runtimes.registry import installed_runtimes, runtime_of
 from fleetnas_agents.wire import plan_bytes, result_of_bytes
 from fleetnas_latency.measurement import Measurement
-from fleetnas_latency.statistics import Statistic
+from fleetnas_latency.statistics import Series, Statistic
 from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError
+from fleetnas_search_spaces.operators import Precision
 
 _END_WAIT_S = 1.0
 
 
 class HostDriver:
-    """Measures in ONNX Runtime, in a child process pinned to one core.
+    """Measures in the runtimes that are installed, in a child process pinned to as many cores as a job has threads.
 
-    The child lives from job to job, since importing the runtime takes half a second; it is killed when a job
+    The child lives from job to job, since importing a runtime takes half a second; it is killed when a job
     is cancelled, hangs, or lasts too long, and the next job starts another.
 
     Args:
         core: None: the last core this process may use, which interrupts and other work use least.
+        thread_count: The most threads a job may ask for; more cores are taken from the last ones on.
         command: Starts the worker; tests put a broken one here.
+
+    Raises:
+        InvalidArgumentError: This process may not use so many cores.
     """
 
     def __init__(
@@ -41,19 +47,29 @@ class HostDriver:
         labels: tuple[tuple[str, str], ...] = (),
         command: Sequence[str] = (sys.executable, "-m", "fleetnas_agents.worker"),
     ) -> None:
-        self._core = core if core is not None else _last_core()
+        self._cores = _core_set(core, thread_count)
         self._thread_count = thread_count
         self._labels = labels
         self._command = tuple(command)
         self._process: asyncio.subprocess.Process | None = None
 
     def describe(self) -> DeviceDescription:
-        targets = tuple(self._target(one) for one in Statistic)
+        targets = tuple(
+            self._target(name, version, one, thread_count)
+            for name, version in installed_runtimes().items()
+            for thread_count in sorted({1, self._thread_count})
+            for one in Statistic
+            if thread_count == 1 or one.series is Series.WALL
+        )
         return DeviceDescription(cpu_model(), "host", targets, self._labels)
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
+        installed = installed_runtimes()
+        runtime = job.runtime or next(iter(installed))
+        self._check(job, runtime)
         model, anchor = job.paths(folder)
         head = {
+            "runtime": runtime,
             "model": str(model),
             "anchor": str(anchor or ""),
             "anchor_key": job.file(job.anchor_entry_file).sha256 if anchor else "",
@@ -65,7 +81,23 @@ class HostDriver:
             # The worker is in the middle of something: cancelled, hung or gone. Nothing of it can be reused.
             await self.close()
             raise
-        return measurement, self._target(job.plan.statistic)
+        precision = Precision(dict(measurement.evidence).get("precision", Precision.FP32))
+        target = self._target(
+            runtime, installed[runtime], job.plan.statistic, job.plan.thread_count, precision
+        )
+        return measurement, target
+
+    def _check(self, job: Job, runtime: str) -> None:
+        if job.plan.thread_count > self._thread_count:
+            raise MeasureError(
+                FaultKind.MODEL,
+                f"{job.plan.thread_count} threads were asked for and this agent lends {self._thread_count}: start "
+                f"it with --threads {job.plan.thread_count}.",
+            )
+        try:
+            runtime_of(runtime).version()
+        except FleetNASError as error:
+            raise MeasureError(FaultKind.MODEL, str(error)) from error
 
     async def close(self) -> None:
         process, self._process = self._process, None
@@ -97,7 +129,7 @@ class HostDriver:
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            arguments = (*self._command, str(self._core), str(self._thread_count))
+            arguments = (*self._command, ",".join(map(str, self._cores or (-1,))))
             environment = os.environ | {"OMP_NUM_THREADS": str(self._thread_count)}
             environment.pop("FLEETNAS_TOKEN", None)
             self._process = await asyncio.create_subprocess_exec(
@@ -108,19 +140,37 @@ class HostDriver:
             )
         return self._process
 
-    def _target(self, statistic: Statistic) -> Target:
+    def _target(
+        self,
+        runtime: str,
+        version: str,
+        statistic: Statistic,
+        thread_count: int,
+        precision: Precision = Precision.FP32,
+    ) -> Target:
         return Target(
             device_model=cpu_model(),
-            runtime="onnxruntime",
-            runtime_version=runtime_version(),
-            thread_count=self._thread_count,
-            core_set=str(self._core) if self._core >= 0 else "",
+            runtime=runtime,
+            runtime_version=version,
+            thread_count=thread_count,
+            core_set=",".join(map(str, self._cores[-thread_count:])),
+            precision=precision,
             statistic=statistic,
         )
 
 
-def _last_core() -> int:
-    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else -1
+def _core_set(core: int | None, thread_count: int) -> tuple[int, ...]:
+    """The wanted core last, the others before it; empty where processes cannot be pinned."""
+    if not hasattr(os, "sched_getaffinity"):
+        return () if core is None else (core,)
+    usable = sorted(os.sched_getaffinity(0))
+    last = usable[-1] if core is None else core
+    cores = [*[one for one in usable if one != last], last]
+    if thread_count > len(cores):
+        raise InvalidArgumentError(
+            f"--threads {thread_count} needs as many cores and this process may use {len(cores)}: give fewer."
+        )
+    return tuple(cores[-thread_count:])
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> str:

@@ -1,0 +1,1 @@
+"""What runs networks on this machine: one file for each runtime, behind ``runtime.Runtime``."""

@@ -1,0 +1,64 @@
+"""LiteRT, formerly TensorFlow Lite, on the CPU with its XNNPACK delegate."""
+
+__all__ = ["LiteRtRuntime"]
+
+from pathlib import Path
+
+import numpy as np
+
+from fleetnas_agents.jobs import FaultKind, MeasureError
+from fleetnas_agents.runtimes.inputs import made_up_input
+from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.operators import Precision
+
+
+class LiteRtRuntime:
+    """A ``Runtime``. Images lie channels last, so 4-D inputs and outputs are transposed."""
+
+    name = "litert"
+
+    def version(self) -> str:
+        installed_version("onnx", "litert")
+        return installed_version("ai-edge-litert", "litert")
+
+    def convert(self, path: Path) -> Path:
+        from fleetnas_agents.runtimes.litert_convert import tflite_of_onnx
+
+        if onnx_precision(path) is not Precision.FP32:
+            raise MeasureError(
+                FaultKind.MODEL,
+                f"'{path.name}' has {onnx_precision(path)} weights and LiteRT is given fp32 here: measure the fp32 "
+                "file, or take --runtime onnxruntime.",
+            )
+        made = path.with_suffix(".tflite")
+        try:
+            made.write_bytes(tflite_of_onnx(path))
+        except InvalidArgumentError as error:
+            raise MeasureError(FaultKind.MODEL, str(error)) from error
+        return made
+
+    def load(self, path: Path, thread_count: int) -> LoadedNetwork:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            interpreter = Interpreter(model_path=str(path), num_threads=thread_count)
+            interpreter.allocate_tensors()
+            for one in interpreter.get_input_details():
+                interpreter.set_tensor(one["index"], _noise(one))
+            interpreter.invoke()
+            output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        except Exception as error:  # the runtime's errors share no other base class
+            raise MeasureError(FaultKind.MODEL, f"LiteRT refuses '{path.name}': {error}") from error
+        return LoadedNetwork(interpreter.invoke, output.transpose(0, 3, 1, 2) if output.ndim == 4 else output)
+
+
+def _noise(details: "dict[str, object]") -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+    """The same numbers at the same pixels as every other runtime gets."""
+    shape: tuple[int, ...] = tuple(map(int, details["shape"]))  # type: ignore[call-overload]
+    kind: np.dtype[np.generic] = np.dtype(details["dtype"])  # type: ignore[call-overload]
+    if len(shape) != 4:
+        return made_up_input(shape, kind)
+    batch, height, width, channels = shape
+    return made_up_input((batch, channels, height, width), kind).transpose(0, 2, 3, 1)

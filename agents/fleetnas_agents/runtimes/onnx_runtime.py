@@ -1,0 +1,50 @@
+"""ONNX Runtime: reads ONNX as it is, quantized or not."""
+
+__all__ = ["OnnxRuntime"]
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fleetnas_agents.jobs import FaultKind, MeasureError
+from fleetnas_agents.runtimes.inputs import made_up_input
+from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+
+_KINDS = {"float": "float32", "double": "float64"}
+
+
+class OnnxRuntime:
+    """A ``Runtime``."""
+
+    name = "onnxruntime"
+
+    def version(self) -> str:
+        return installed_version("onnxruntime", "host")
+
+    def convert(self, path: Path) -> Path:
+        return path
+
+    def load(self, path: Path, thread_count: int) -> LoadedNetwork:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = thread_count
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            feed = {one.name: made_up_input(one.shape, _kind(one.type)) for one in session.get_inputs()}
+            infer = partial(session.run, [session.get_outputs()[0].name], feed)
+            output = infer()[0]
+        except Exception as error:  # the runtime's errors share no other base class
+            raise MeasureError(FaultKind.MODEL, f"ONNX Runtime refuses '{path.name}': {error}") from error
+        return LoadedNetwork(infer, output, onnx_precision(path))
+
+
+def _kind(text: str) -> np.dtype[np.generic]:
+    """``tensor(float)`` as numpy's type; raises TypeError for what is no number."""
+    name = text.removeprefix("tensor(").removesuffix(")")
+    return np.dtype(_KINDS.get(name, name))

@@ -1,0 +1,43 @@
+"""OpenVINO on the CPU: reads ONNX as it is, quantized or not."""
+
+__all__ = ["OpenVinoRuntime"]
+
+import os
+from pathlib import Path
+
+from fleetnas_agents.jobs import FaultKind, MeasureError
+from fleetnas_agents.runtimes.inputs import made_up_input
+from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+
+
+class OpenVinoRuntime:
+    """A ``Runtime``. Floats are computed in 32 bits, whatever the CPU would rather do."""
+
+    name = "openvino"
+
+    def version(self) -> str:
+        return installed_version("openvino", "openvino")
+
+    def convert(self, path: Path) -> Path:
+        return path
+
+    def load(self, path: Path, thread_count: int) -> LoadedNetwork:
+        os.environ.setdefault("OPENVINO_TELEMETRY_CONSENT", "0")
+        import openvino
+
+        options = {
+            "INFERENCE_NUM_THREADS": str(thread_count),
+            "NUM_STREAMS": "1",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        try:
+            request = openvino.Core().compile_model(str(path), "CPU", options).create_infer_request()
+            for port in request.model_inputs:
+                noise = made_up_input(tuple(port.shape), port.element_type.to_dtype())
+                request.set_tensor(port, openvino.Tensor(noise))
+            request.infer()
+            output = request.get_output_tensor(0).data.copy()
+        except Exception as error:  # the runtime's errors share no other base class
+            raise MeasureError(FaultKind.MODEL, f"OpenVINO refuses '{path.name}': {error}") from error
+        return LoadedNetwork(request.infer, output, onnx_precision(path))
