@@ -53,3 +53,21 @@ def _fleet(db: Database) -> None:
         pk=("device", "fencing_token"),
         not_null={"measurement", "lease_time"},
     )
+
+
+@MIGRATIONS(name="0002_health")
+def _health(db: Database) -> None:
+    """Where each device stands, as JSON, and its latest checks."""
+    db.table("health_standings").create({"device": str, "standing": str}, pk="device", not_null={"standing"})
+    db.table("health_checks").create(
+        {
+            "device": str,
+            "number": int,
+            "check_time": float,
+            "outcome": str,
+            "reason": str,
+            "health_check": bytes,
+        },
+        pk=("device", "number"),
+        not_null={"check_time", "outcome", "reason", "health_check"},
+    )

@@ -21,6 +21,10 @@ from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.enrolment import Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import open_fleet_store
+from fleetnas_controller.health import HealthSettings
+from fleetnas_controller.health_monitor import HealthMonitor
+from fleetnas_controller.health_store import SqliteHealthStore
+from fleetnas_controller.listeners import Listeners
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
@@ -73,6 +77,7 @@ class ControllerServer:
 
     Args:
         listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
+        health: None: devices are checked only when an operator asks.
 
     Raises:
         FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
@@ -85,6 +90,7 @@ class ControllerServer:
         listen: str,
         *,
         settings: FleetSettings | None = None,
+        health: HealthSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host, self._port = _loopback(listen)
@@ -97,7 +103,17 @@ class ControllerServer:
         self._store = open_fleet_store(data_dir / _STORE_FILE)
         self._hub = SessionHub()
         self._enrolment = Enrolment(self._store, clock, lambda: secrets.token_urlsafe(32))
-        self._fleet = Fleet(self._store, self._enrolment, clock, self._hub, settings)
+        listeners = Listeners(self._hub)
+        self._fleet = Fleet(self._store, self._enrolment, clock, listeners, settings)
+        self._health = HealthMonitor(
+            self._fleet,
+            self._store,
+            SqliteHealthStore(self._store.database, str(data_dir / _STORE_FILE)),
+            artifacts,
+            clock,
+            health or HealthSettings(automatic=False),
+        )
+        listeners.add(self._health)
         access = Access(self._enrolment, digest_of(token))
         book = MeasurementBook(self._fleet, self._store, artifacts, clock)
         self._server = aio.server(options=_OPTIONS)
@@ -105,7 +121,7 @@ class ControllerServer:
             FleetServicer(self._fleet, self._hub, access, settings), self._server
         )
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
-            DeviceServicer(self._fleet, self._enrolment, access), self._server
+            DeviceServicer(self._fleet, self._enrolment, access, self._health), self._server
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
             MeasurementServicer(book, self._hub, access), self._server
@@ -156,6 +172,7 @@ class ControllerServer:
             await asyncio.sleep(_TICK_S)
             try:
                 self._fleet.tick()
+                self._health.tick()
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)
