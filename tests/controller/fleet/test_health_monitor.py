@@ -268,7 +268,7 @@ def test_device_that_contradicts_itself_gets_a_strike(lab: Lab) -> None:
     device = lab.join()
     lab.pass_time(20)
     for index in range(8):
-        runs = tuple(1.0 + (index if number % 2 else 9 - index) for number in range(20))
+        runs = tuple(1.0 + (index if number % 2 else 30 - 3 * index) for number in range(20))
         rounds = tuple(range(20))
         good = lab.result(5.0)
         candidate = replace(good.raw.candidate, wall_ms=runs, cpu_ms=runs, rounds=rounds)
