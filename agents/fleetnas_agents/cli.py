@@ -5,7 +5,6 @@ __all__ = ["main"]
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from fleetnas_agents.driver import Driver
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 _TOKEN_VARIABLE = "FLEETNAS_TOKEN"
 
@@ -35,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 stopped; 1 an error of ours, in one line; 2 wrong usage.
     """
     args = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    set_up_logging(args.log_format, args.log_level)
     if args.exit_with_stdin:
         _exit_with_stdin()
     try:
@@ -78,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--table", type=Path, help="replay: CSV with the columns arch,latency_ms")
     parser.add_argument("--noise", type=float, default=0.01, help="replay: spread of a run (default: 0.01)")
     parser.add_argument("--pause-s", type=float, default=0.0, help="replay: length of a measurement, seconds")
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
 

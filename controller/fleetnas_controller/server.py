@@ -25,7 +25,9 @@ from fleetnas_controller.health import HealthSettings
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.health_store import SqliteHealthStore
 from fleetnas_controller.listeners import Listeners
+from fleetnas_controller.logs import FleetLog
 from fleetnas_controller.measurements import MeasurementBook
+from fleetnas_controller.metrics import FleetMetrics, MetricsEndpoint
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
@@ -78,6 +80,7 @@ class ControllerServer:
     Args:
         listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
         health: None: devices are checked only when an operator asks.
+        metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
 
     Raises:
         FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
@@ -91,6 +94,7 @@ class ControllerServer:
         *,
         settings: FleetSettings | None = None,
         health: HealthSettings | None = None,
+        metrics_listen: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host, self._port = _loopback(listen)
@@ -114,6 +118,13 @@ class ControllerServer:
             health or HealthSettings(automatic=False),
         )
         listeners.add(self._health)
+        listeners.add(FleetLog())
+        self._metrics: FleetMetrics | None = None
+        self._metrics_listen = metrics_listen
+        self._endpoint: MetricsEndpoint | None = None
+        if metrics_listen:
+            self._metrics = FleetMetrics(self._fleet, clock)
+            listeners.add(self._metrics)
         access = Access(self._enrolment, digest_of(token))
         book = MeasurementBook(self._fleet, self._store, artifacts, clock)
         self._server = aio.server(options=_OPTIONS)
@@ -147,13 +158,22 @@ class ControllerServer:
             raise UnavailableError(
                 f"cannot listen on {wanted}: the port is in use or not allowed. Choose another with --listen."
             ) from error
+        if self._metrics is not None:
+            self._endpoint = MetricsEndpoint(self._metrics.registry, self._metrics_listen)
         await self._server.start()
         self._ticking = asyncio.create_task(self._tick())
         return f"{self._host}:{port}"
 
+    @property
+    def metrics_address(self) -> str:
+        """``HOST:PORT`` of the metrics once started; empty without."""
+        return self._endpoint.address if self._endpoint is not None else ""
+
     async def stop(self) -> None:
         """Ends sessions and calls; what is stored stays."""
         self._ticking.cancel()
+        if self._endpoint is not None:
+            self._endpoint.close()
         self._hub.end_all("the controller stops")
         await self._server.stop(_STOP_GRACE_S)
         self._store.close()
@@ -173,6 +193,8 @@ class ControllerServer:
             try:
                 self._fleet.tick()
                 self._health.tick()
+                if self._metrics is not None:
+                    self._metrics.tick()
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)

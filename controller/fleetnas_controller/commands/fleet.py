@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient
@@ -47,6 +48,14 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="TIME",
         help="between two health checks of a device, or 'off': only on request (default: 30m)",
     )
+    serve.add_argument(
+        "--metrics-listen",
+        default="",
+        metavar="ADDR",
+        help="serve Prometheus metrics, e.g. on 127.0.0.1:9464",
+    )
+    serve.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
+    serve.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     serve.set_defaults(run=_serve)
     device = commands.add_parser("device", help="register, list, check, drain and remove devices")
     verbs = device.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -129,9 +138,12 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
     from fleetnas_controller.server import ControllerServer
 
     health = HealthSettings(interval_s=args.health_interval, automatic=args.health_interval > 0.0)
-    server = ControllerServer(args.data_dir, args.listen, health=health)
+    set_up_logging(args.log_format, args.log_level)
+    server = ControllerServer(args.data_dir, args.listen, health=health, metrics_listen=args.metrics_listen)
     address = await server.start()
     print(f"controller on {address}, data in '{args.data_dir}'", file=sys.stderr, flush=True)
+    if server.metrics_address:
+        print(f"metrics on http://{server.metrics_address}/metrics", file=sys.stderr, flush=True)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
