@@ -181,6 +181,10 @@ class Agent:
             await self._work.stop(message.cancellation.reason, lease_of(message.cancellation.lease))
 
     async def _take(self, assignment: fleet_pb2.Assignment) -> None:
+        labels = assignment.request.labels
+        ids = {key: labels[key] for key in ("search", "trial", "health_check") if key in labels}
+        lease = {"job": assignment.lease.measurement, "fencing_token": assignment.lease.fencing_token}
+        _log.info("took a job", extra={"event": "job", **lease, **ids})
         try:
             await self._work.begin(job_of(assignment))
         except MeasureError as error:

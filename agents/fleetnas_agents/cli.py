@@ -5,7 +5,6 @@ __all__ = ["main"]
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from fleetnas_agents.drivers.replay.options import add_replay_options, replay_settings
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
     from fleetnas_protos.join import JoinText
@@ -42,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 stopped; 1 an error of ours, in one line; 2 wrong usage.
     """
     args = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    set_up_logging(args.log_format, args.log_level)
     if args.exit_with_stdin:
         _exit_with_stdin()
     try:
@@ -92,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         help="longest wait before dialling again (default: %(default)s)",
     )
     add_replay_options(parser)
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
 

@@ -13,6 +13,7 @@ import grpc
 
 from fleetnas_controller.artifacts import sha256_of_file
 from fleetnas_controller.credentials import CREDENTIALS_VARIABLE, Credentials
+from fleetnas_controller.health import HealthCheck
 from fleetnas_controller.jobs import (
     Artifact,
     Device,
@@ -187,6 +188,41 @@ class FleetClient:
     def undrain_device(self, name: str) -> Device:
         request = device_pb2.UndrainDeviceRequest(name=device_name(name))
         return record_from_pb(self._call(self._devices.UndrainDevice, request), Device)
+
+    def device_queue(self, name: str, limit: int = 50) -> tuple[tuple[MeasurementRecord, ...], int]:
+        """The first ``limit`` measurements that wait for a device like this one, and how many wait in all."""
+        request = device_pb2.ListDeviceQueueRequest(name=device_name(name), page_size=limit)
+        answer = self._call(self._devices.ListDeviceQueue, request)
+        return tuple(self._record(one) for one in answer.measurements), answer.total_count
+
+    def check_device(self, name: str) -> MeasurementRecord:
+        """Asks for a health check; the measurement of the anchor that will be judged.
+
+        Raises:
+            FailedPreconditionError: The device is offline or drained.
+        """
+        request = device_pb2.CheckDeviceRequest(name=device_name(name))
+        return self._record(self._call(self._devices.CheckDevice, request))
+
+    def release_device(self, name: str) -> Device:
+        """Ends a quarantine; FailedPreconditionError when there is none."""
+        request = device_pb2.ReleaseDeviceRequest(name=device_name(name))
+        return record_from_pb(self._call(self._devices.ReleaseDevice, request), Device)
+
+    def health_checks(self, name: str, limit: int = 50) -> tuple[HealthCheck, ...]:
+        """The latest ``limit`` health checks of a device, the latest first."""
+        found: list[HealthCheck] = []
+        token = ""
+        while len(found) < limit:
+            request = device_pb2.ListHealthChecksRequest(
+                name=device_name(name), page_size=min(limit - len(found), _PAGE_SIZE), page_token=token
+            )
+            page = self._call(self._devices.ListHealthChecks, request)
+            found += [record_from_pb(one, HealthCheck) for one in page.health_checks]
+            token = page.next_page_token
+            if not token:
+                break
+        return tuple(found)
 
     def remove_device(self, name: str) -> None:
         self._call(self._devices.RemoveDevice, device_pb2.RemoveDeviceRequest(name=device_name(name)))

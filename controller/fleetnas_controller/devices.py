@@ -9,6 +9,8 @@ from fleetnas_controller.jobs import Device, DeviceState, MeasurementRecord
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError, near_names
 
+_UNWELL = (DeviceState.QUARANTINED, DeviceState.COOLING)
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:
@@ -32,6 +34,7 @@ class DeviceRegistry:
         self._silence_s = silence_s
         self._devices = {device.name: self._at_start(device) for device in store.devices()}
         self._connected: set[str] = set()
+        self._unwell = {one.name for one in self._devices.values() if _is_unwell(one)}
 
     def _at_start(self, device: Device) -> Device:
         return replace(
@@ -60,8 +63,13 @@ class DeviceRegistry:
     def free(self) -> list[Device]:
         return [d for d in self._devices.values() if d.state is DeviceState.ONLINE and not d.holder]
 
+    def on_probation(self) -> list[Device]:
+        """Connected and without a holder, but fit for health checks only."""
+        devices = (self._devices[name] for name in self._unwell if name in self._devices)
+        return [d for d in devices if d.state in _UNWELL and not d.holder]
+
     def enrol(self, name: str, description: DeviceDescription, credential_sha256: str, now: float) -> Device:
-        """Stores the device; a known one keeps its age and its drain."""
+        """Stores the device; a known one keeps its age, its drain and its quarantine."""
         known = self._devices.get(name)
         device = Device(
             name=name,
@@ -73,6 +81,8 @@ class DeviceRegistry:
             labels=description.labels,
             reason="enrolled, not connected yet",
             drained=known.drained if known else False,
+            quarantine_reason=known.quarantine_reason if known else "",
+            cooling_reason=known.cooling_reason if known else "",
             holder=known.holder if known else "",
             expire_time=known.expire_time if known else 0.0,
             fencing_token=known.fencing_token if known else self._store.last_fencing_token(name),
@@ -134,12 +144,23 @@ class DeviceRegistry:
             )
         return self._store_changed(self._settled(replace(device, drained=drained)))
 
+    def set_health(self, name: str, *, quarantine_reason: str, cooling_reason: str) -> Device:
+        """Keeps it from ordinary work while one of the reasons is given."""
+        changed = replace(self.get(name), quarantine_reason=quarantine_reason, cooling_reason=cooling_reason)
+        device = self._store_changed(self._settled(changed))
+        if _is_unwell(device):
+            self._unwell.add(name)
+        else:
+            self._unwell.discard(name)
+        return device
+
     def remove(self, name: str) -> None:
         self.get(name)
         with self._store.transaction():
             self._store.remove_grants(name)
             self._store.remove_device(name)
         del self._devices[name]
+        self._unwell.discard(name)
         self._connected.discard(name)
 
     def hold(self, record: MeasurementRecord) -> None:
@@ -161,9 +182,17 @@ class DeviceRegistry:
             return device
         if device.drained:
             return replace(device, state=DeviceState.DRAINING, reason="drained by an operator")
+        if device.quarantine_reason:
+            return replace(device, state=DeviceState.QUARANTINED, reason=device.quarantine_reason)
+        if device.cooling_reason:
+            return replace(device, state=DeviceState.COOLING, reason=device.cooling_reason)
         return replace(device, state=DeviceState.ONLINE, reason="")
 
     def _store_changed(self, device: Device) -> Device:
         self._store.put_device(device)
         self._devices[device.name] = device
         return device
+
+
+def _is_unwell(device: Device) -> bool:
+    return bool(device.quarantine_reason or device.cooling_reason)

@@ -14,6 +14,7 @@ from fleetnas_controller.devices import DeviceDescription, DeviceRegistry
 from fleetnas_controller.enrolment import Credential, Enrolment, digest_of
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import (
+    MAX_PRIORITY,
     Device,
     Fault,
     FaultKind,
@@ -167,6 +168,18 @@ class Fleet:
         self._listener.expelled(device)
         self.dispatch()
 
+    def set_health(self, device: str, *, quarantine_reason: str = "", cooling_reason: str = "") -> Device:
+        """Keeps a device from ordinary work while a reason is given; what it holds goes elsewhere."""
+        changed = self.devices.set_health(
+            device, quarantine_reason=quarantine_reason, cooling_reason=cooling_reason
+        )
+        holder = self._open.get(changed.holder)
+        reason = quarantine_reason or cooling_reason
+        if reason and holder is not None and holder.request.priority <= MAX_PRIORITY:
+            self._fail(holder, Fault(FaultKind.INFRASTRUCTURE, f"{device}: {reason}"), revoke=True)
+        self.dispatch()
+        return self.devices.get(device)
+
     # Measurements
 
     def add(self, record: MeasurementRecord) -> MeasurementRecord:
@@ -232,7 +245,7 @@ class Fleet:
     def dispatch(self) -> None:
         """Leases queued measurements to free devices."""
         now = self._clock()
-        for queued, device in assign(self._open.values(), self.devices.free(), now):
+        for queued, device in self._pairs(now):
             record = replace(
                 queued,
                 state=MeasurementState.LEASED,
@@ -245,6 +258,14 @@ class Fleet:
             )
             self._save(record)
             self._listener.assigned(record)
+
+    def _pairs(self, now: float) -> list[tuple[MeasurementRecord, Device]]:
+        pairs = assign(self._open.values(), self.devices.free(), now)
+        unwell = self.devices.on_probation()
+        if unwell:
+            checks = [one for one in self._open.values() if one.request.priority > MAX_PRIORITY]
+            pairs += assign(checks, unwell, now)
+        return pairs
 
     def _recover(self) -> None:
         """Leases found in the store run on for a full term, so that their agents can reconnect in time."""

@@ -64,3 +64,21 @@ def _grants(db: Database) -> None:
         not_null={"name", "role", "create_time", "expire_time"},
     )
     db.table("grants").create_index(["name"])
+
+
+@MIGRATIONS(name="0003_health")
+def _health(db: Database) -> None:
+    """Where each device stands, as JSON, and its latest checks."""
+    db.table("health_standings").create({"device": str, "standing": str}, pk="device", not_null={"standing"})
+    db.table("health_checks").create(
+        {
+            "device": str,
+            "number": int,
+            "check_time": float,
+            "outcome": str,
+            "reason": str,
+            "health_check": bytes,
+        },
+        pk=("device", "number"),
+        not_null={"check_time", "outcome", "reason", "health_check"},
+    )

@@ -107,6 +107,11 @@ class SqliteFleetStore:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def database(self) -> Database:
+        """For the other repositories in the same file, which then share its transactions."""
+        return self._db
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with store_errors(self._place), self._db.atomic():

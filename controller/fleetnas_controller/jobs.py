@@ -1,6 +1,7 @@
 """What the fleet is asked to do, what became of it, and on which device. Data only."""
 
 __all__ = [
+    "MAX_PRIORITY",
     "Artifact",
     "Device",
     "DeviceState",
@@ -30,6 +31,9 @@ from fleetnas_latency.measurement import Measurement, Plan
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
+MAX_PRIORITY = 1_000_000
+"""Of a client's measurement; the controller's own checks go above it."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 Item = TypeVar("Item")
 
@@ -49,11 +53,16 @@ class MeasurementState(StrEnum):
 
 
 class DeviceState(StrEnum):
-    """ONLINE takes work; DRAINING finishes what it holds and takes no more; OFFLINE has not been heard."""
+    """ONLINE takes work; DRAINING finishes what it holds and takes no more; OFFLINE has not been heard.
+
+    QUARANTINED failed its health checks, COOLING rests before one is repeated: both take health checks only.
+    """
 
     ONLINE = "online"
     OFFLINE = "offline"
     DRAINING = "draining"
+    QUARANTINED = "quarantined"
+    COOLING = "cooling"
 
 
 class FaultKind(StrEnum):
@@ -219,6 +228,8 @@ class Device:
         holder: Name of the measurement that holds it; empty when free.
         expire_time: When that lease ends unless the agent renews it.
         fencing_token: Of its latest lease.
+        quarantine_reason, cooling_reason: Why health checks keep it from work; empty when they do not.
+        queue_count: Queued measurements that it could take; counted when shown, not stored.
     """
 
     name: str
@@ -234,6 +245,9 @@ class Device:
     holder: str = ""
     expire_time: float = 0.0
     fencing_token: int = 0
+    quarantine_reason: str = ""
+    cooling_reason: str = ""
+    queue_count: int = 0
 
     @property
     def device_id(self) -> str:

@@ -11,6 +11,7 @@ from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import (
+    MAX_PRIORITY,
     MeasurementRecord,
     MeasurementRequest,
     MeasurementState,
@@ -153,6 +154,10 @@ def _check(request: MeasurementRequest) -> None:
     for entry in (request.entry_file, request.anchor_entry_file or request.entry_file):
         if entry not in paths:
             raise InvalidArgumentError(f"entry file '{entry}' is not among the files: {', '.join(paths)}.")
+    if abs(request.priority) > MAX_PRIORITY:
+        raise InvalidArgumentError(
+            f"`priority` (={request.priority}) must lie between -{MAX_PRIORITY} and {MAX_PRIORITY}."
+        )
     for field in ("device_s", "silence_s", "total_s"):
         value = getattr(request.limits, field)
         if not (isfinite(value) and 0 < value <= 30 * 86_400):

@@ -22,8 +22,14 @@ from fleetnas_controller.enrolment import Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import open_fleet_store
 from fleetnas_controller.grants import GrantBook
+from fleetnas_controller.health import HealthSettings
+from fleetnas_controller.health_monitor import HealthMonitor
+from fleetnas_controller.health_store import SqliteHealthStore
+from fleetnas_controller.listeners import Listeners
 from fleetnas_controller.listening import Tls, parse_address
+from fleetnas_controller.logs import FleetLog
 from fleetnas_controller.measurements import MeasurementBook
+from fleetnas_controller.metrics import FleetMetrics, MetricsEndpoint
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.access_servicer import AccessServicer
@@ -82,6 +88,8 @@ class ControllerServer:
         listen: ``HOST:PORT``; port 0 takes a free one.
         tls: Whether to encrypt; AUTO does so on every address but a loopback one.
         enroll_port: Where agents join an encrypted fleet; 0 takes a free one.
+        health: None: devices are checked only when an operator asks.
+        metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
 
     Raises:
         FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
@@ -97,6 +105,8 @@ class ControllerServer:
         tls: Tls = Tls.AUTO,
         enroll_port: int = 0,
         settings: FleetSettings | None = None,
+        health: HealthSettings | None = None,
+        metrics_listen: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = parse_address(listen)
@@ -116,7 +126,24 @@ class ControllerServer:
             (data_dir / OPERATOR_BUNDLE_FILE).unlink(missing_ok=True)
         self._hub = SessionHub()
         self._enrolment = Enrolment(self._store, clock, lambda: secrets.token_urlsafe(32))
-        self._fleet = Fleet(self._store, self._enrolment, clock, self._hub, settings)
+        listeners = Listeners(self._hub)
+        self._fleet = Fleet(self._store, self._enrolment, clock, listeners, settings)
+        self._health = HealthMonitor(
+            self._fleet,
+            self._store,
+            SqliteHealthStore(self._store.database, str(data_dir / _STORE_FILE)),
+            artifacts,
+            clock,
+            health or HealthSettings(automatic=False),
+        )
+        listeners.add(self._health)
+        listeners.add(FleetLog())
+        self._metrics: FleetMetrics | None = None
+        self._metrics_listen = metrics_listen
+        self._endpoint: MetricsEndpoint | None = None
+        if metrics_listen:
+            self._metrics = FleetMetrics(self._fleet, clock)
+            listeners.add(self._metrics)
         authority = self._encryption.authority if self._encryption else None
         grants = GrantBook(self._store, authority, clock)
         access = Access(self._enrolment, grants, digest_of(token))
@@ -126,7 +153,7 @@ class ControllerServer:
             FleetServicer(self._fleet, self._hub, access, grants, settings), self._server
         )
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
-            DeviceServicer(self._fleet, self._enrolment, access, self._join_text), self._server
+            DeviceServicer(self._fleet, self._enrolment, access, self._health, self._join_text), self._server
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
             MeasurementServicer(book, self._hub, access), self._server
@@ -160,13 +187,22 @@ class ControllerServer:
                 f"{self._address.host}:{self.enroll_port}",
                 lambda where: self._server.add_secure_port(where, enrolling),
             )
+        if self._metrics is not None:
+            self._endpoint = MetricsEndpoint(self._metrics.registry, self._metrics_listen)
         await self._server.start()
         self._ticking = asyncio.create_task(self._tick())
         return f"{self._address.host}:{port}"
 
+    @property
+    def metrics_address(self) -> str:
+        """``HOST:PORT`` of the metrics once started; empty without."""
+        return self._endpoint.address if self._endpoint is not None else ""
+
     async def stop(self) -> None:
         """Ends sessions and calls; what is stored stays."""
         self._ticking.cancel()
+        if self._endpoint is not None:
+            self._endpoint.close()
         self._hub.end_all("the controller stops")
         await self._server.stop(_STOP_GRACE_S)
         self._store.close()
@@ -197,6 +233,9 @@ class ControllerServer:
             await asyncio.sleep(_TICK_S)
             try:
                 self._fleet.tick()
+                self._health.tick()
+                if self._metrics is not None:
+                    self._metrics.tick()
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)

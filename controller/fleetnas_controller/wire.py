@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from fleetnas_controller import jobs
+from fleetnas_controller.health import HealthCheck
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.target import Target
 from fleetnas_protos.mirror import from_message, to_message
@@ -28,6 +29,7 @@ Data = TypeVar("Data")
 _MESSAGES: dict[type, type[Message]] = {
     Target: target_pb2.Target,
     Measurement: measurement_pb2.MeasurementResult,
+    HealthCheck: device_pb2.HealthCheck,
     jobs.Artifact: artifact_pb2.Artifact,
     jobs.Device: device_pb2.Device,
     jobs.Fault: measurement_pb2.Fault,
@@ -59,6 +61,8 @@ def to_pb(data: jobs.Artifact) -> artifact_pb2.Artifact: ...
 def to_pb(data: jobs.Device) -> device_pb2.Device: ...
 @overload
 def to_pb(data: jobs.Grant) -> access_pb2.Grant: ...
+@overload
+def to_pb(data: HealthCheck) -> device_pb2.HealthCheck: ...
 @overload
 def to_pb(data: jobs.JoinToken) -> device_pb2.JoinToken: ...
 @overload

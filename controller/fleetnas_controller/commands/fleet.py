@@ -5,16 +5,20 @@ __all__ = ["add_parsers", "client_verb", "duration_s"]
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient
     from fleetnas_controller.jobs import Device
 
 _ADDRESS = "127.0.0.1:7070"
+_SHOWN_COUNT = 5
+_CHECK_S = 300.0
 
 _SERVE = """\
 Keeps everything in DATA_DIR; may be killed and started again at any time. On a loopback address nothing is
@@ -47,8 +51,23 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--enroll-port", type=int, default=0, metavar="PORT",
         help="where agents join an encrypted fleet (default: the port after that of --listen)",
     )  # fmt: skip
+    serve.add_argument(
+        "--health-interval",
+        type=_interval,
+        default=1_800.0,
+        metavar="TIME",
+        help="between two health checks of a device, or 'off': only on request (default: 30m)",
+    )
+    serve.add_argument(
+        "--metrics-listen",
+        default="",
+        metavar="ADDR",
+        help="serve Prometheus metrics, e.g. on 127.0.0.1:9464",
+    )
+    serve.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
+    serve.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     serve.set_defaults(run=_serve)
-    device = commands.add_parser("device", help="register, list, drain and remove devices")
+    device = commands.add_parser("device", help="register, list, check, drain and remove devices")
     verbs = device.add_subparsers(title="commands", metavar="COMMAND", required=True)
     token = client_verb(
         verbs,
@@ -62,15 +81,32 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     token.add_argument(
         "--ttl", type=duration_s, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
     )
-    client_verb(verbs, "list", "list the devices", "device list --data-dir fleet", _list)
+    listed = client_verb(verbs, "list", "list the devices", "device list --data-dir fleet --watch", _list)
+    listed.add_argument(
+        "--watch", action="store_true", help="show the list again and again until interrupted"
+    )
+    listed.add_argument(
+        "--every", type=duration_s, default=1.0, metavar="TIME", help="with --watch (default: 1s)"
+    )
     for name, text, run in (
-        ("show", "show one device: state, holder, lease, targets", _show),
+        ("show", "show one device: state and reason, who holds it, who waits for it", _show),
         ("drain", "let a device finish and give it no more work", _drain),
         ("undrain", "give a drained device work again", _undrain),
+        ("release", "end the quarantine of a device by your word", _release),
         ("remove", "remove a device and revoke its credential", _remove),
     ):
         verb = client_verb(verbs, name, text, f"device {name} bench-1 --data-dir fleet", run)
         verb.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
+    health = client_verb(
+        verbs,
+        "health",
+        "show the health checks of a device, the latest first",
+        "device health bench-1 --check --data-dir fleet",
+        _health,
+    )
+    health.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
+    health.add_argument("--check", action="store_true", help="make a check first, and wait for it")
+    health.add_argument("--last", type=int, default=20, help="how many to show (default: %(default)s)")
 
 
 def client_verb(
@@ -109,19 +145,26 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
     import signal
     import sys
 
+    from fleetnas_controller.health import HealthSettings
     from fleetnas_controller.listening import Tls, parse_address
     from fleetnas_controller.server import ControllerServer
 
+    health = HealthSettings(interval_s=args.health_interval, automatic=args.health_interval > 0.0)
+    set_up_logging(args.log_format, args.log_level)
     port = parse_address(args.listen).port
     server = ControllerServer(
         args.data_dir,
         args.listen,
         tls=Tls(args.tls),
         enroll_port=args.enroll_port or (port + 1 if 0 < port < 65_535 else 0),
+        health=health,
+        metrics_listen=args.metrics_listen,
     )
     address = await server.start()
     how = f"encrypted, agents join on port {server.enroll_port}" if server.encrypted else "not encrypted"
     print(f"controller on {address} ({how}), data in '{args.data_dir}'", file=sys.stderr, flush=True)
+    if server.metrics_address:
+        print(f"metrics on http://{server.metrics_address}/metrics", file=sys.stderr, flush=True)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -146,21 +189,119 @@ def _token(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from fleetnas_controller.commands.device_view import device_values, devices_table
+
     with _client(args) as client:
+        if args.watch:
+            # To interrupt is the way to end it, and no error.
+            with suppress(KeyboardInterrupt):
+                _watch(client, args.every, as_json=args.json)
+            return 0
         devices = client.list_devices()
     if args.json:
-        print(json.dumps([_values(one) for one in devices], indent=2))
-        return 0
-    from fleetnas_controller.commands.printing import print_rows
-
-    head = ["device", "kind", "model", "state", "holds", "seen", "reason"]
-    print_rows([head, *[[str(_values(one)[key]) for key in head] for one in devices]])
+        print(json.dumps([device_values(one) for one in devices], indent=2))
+    else:
+        Console().print(devices_table(devices))
     return 0
 
 
+def _watch(client: "FleetClient", every_s: float, *, as_json: bool) -> None:
+    """Until interrupted; as JSON one line for each look."""
+    import time
+
+    from rich.live import Live
+
+    from fleetnas_controller.commands.device_view import device_values, devices_table
+
+    if as_json:
+        while True:
+            print(json.dumps([device_values(one) for one in client.list_devices()]), flush=True)
+            time.sleep(every_s)
+    with Live(devices_table(client.list_devices()), auto_refresh=False) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(devices_table(client.list_devices()), refresh=True)
+
+
 def _show(args: argparse.Namespace) -> int:
+    from fleetnas_controller.commands.device_view import device_values, queue_values
+
     with _client(args) as client:
-        return _print_device(args, client.get_device(args.name))
+        device = client.get_device(args.name)
+        holder = client.get_measurement(device.holder) if device.holder else None
+        waiting, count = client.device_queue(args.name, _SHOWN_COUNT)
+    values = device_values(device)
+    values["holder"] = queue_values(holder) if holder else None
+    values["waiting"] = [queue_values(one) for one in waiting]
+    if args.json:
+        print(json.dumps(values, indent=2))
+        return 0
+    _print_values({key: value for key, value in values.items() if key not in ("holder", "waiting")})
+    if holder:
+        print(f"held by    {_line(values['holder'])}")
+    for one in values["waiting"]:
+        print(f"waiting    {one['position']}. {_line(one)}")
+    if count > len(waiting):
+        print(f"waiting    and {count - len(waiting)} more")
+    return 0
+
+
+def _line(values: dict[str, Any]) -> str:
+    parts = [values["measurement"], f"since {values['since']}", f"attempt {values['attempts']}"]
+    return ", ".join([*parts, *values["labels"], values["fault"]]).removesuffix(", ")
+
+
+def _health(args: argparse.Namespace) -> int:
+    from fleetnas_controller.commands.device_view import check_values, device_values
+
+    with _client(args) as client:
+        if args.check:
+            _wait_for_check(client, args.name)
+        device, checks = client.get_device(args.name), client.health_checks(args.name, args.last)
+    rows = [check_values(one) for one in checks]
+    if args.json:
+        shown = {key: device_values(device)[key] for key in ("device", "state", "reason", "quarantine")}
+        print(json.dumps({**shown, "checks": rows}, indent=2))
+        return 0
+    from fleetnas_controller.commands.printing import print_rows
+
+    print(f"{device.device_id}: {device.state}{f', {device.reason}' if device.reason else ''}")
+    head = ["number", "time", "trigger", "outcome", "anchor, ms", "drift", "agreement", "reason"]
+    body = [
+        [
+            str(one["number"]),
+            one["time"],
+            one["trigger"],
+            one["outcome"],
+            "" if one["anchor_ms"] is None else f"{one['anchor_ms']:.4g}",
+            "" if one["anchor_ms"] is None else f"{one['drift']:+.1%}",
+            "" if one["agreement"] is None else f"{one['agreement']:.2f}",
+            one["reason"],
+        ]
+        for one in rows
+    ]
+    print_rows([head, *body])
+    return 0
+
+
+def _wait_for_check(client: "FleetClient", name: str) -> None:
+    """Returns when a check that was under way or is made now has been judged."""
+    import time
+
+    from fleetnas_search_spaces.errors import DeadlineExceededError
+
+    measurement = client.check_device(name).name
+    deadline = time.monotonic() + _CHECK_S
+    while time.monotonic() < deadline:
+        client.wait_any([measurement], min(20.0, deadline - time.monotonic()))
+        if any(one.measurement == measurement for one in client.health_checks(name, 5)):
+            return
+        time.sleep(0.1)
+    raise DeadlineExceededError(
+        f"the health check of '{name}' was not over within {_CHECK_S:g} s. See: fleetnas device show {name}"
+    )
 
 
 def _drain(args: argparse.Namespace) -> int:
@@ -173,6 +314,11 @@ def _undrain(args: argparse.Namespace) -> int:
         return _print_device(args, client.undrain_device(args.name))
 
 
+def _release(args: argparse.Namespace) -> int:
+    with _client(args) as client:
+        return _print_device(args, client.release_device(args.name))
+
+
 def _remove(args: argparse.Namespace) -> int:
     with _client(args) as client:
         client.remove_device(args.name)
@@ -181,35 +327,19 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _print_device(args: argparse.Namespace, device: "Device") -> int:
-    values = _values(device)
+    from fleetnas_controller.commands.device_view import device_values
+
+    values = device_values(device)
     if args.json:
         print(json.dumps(values, indent=2))
     else:
-        for name, value in values.items():
-            print(f"{name + ':':10} {', '.join(value) if isinstance(value, list) else value}")
+        _print_values(values)
     return 0
 
 
-def _values(device: "Device") -> dict[str, Any]:
-    return {
-        "device": device.device_id,
-        "kind": device.kind,
-        "model": device.model,
-        "state": str(device.state),
-        "reason": device.reason,
-        "holds": device.holder,
-        "lease_ends": _time(device.expire_time),
-        "seen": _time(device.seen_time),
-        "enrolled": _time(device.create_time),
-        "labels": [f"{key}={value}" for key, value in device.labels],
-        "targets": [target.key for target in device.targets],
-    }
-
-
-def _time(seconds: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else ""
+def _print_values(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        print(f"{name + ':':11}{', '.join(value) if isinstance(value, list) else value}")
 
 
 def _client(args: argparse.Namespace) -> "FleetClient":
@@ -217,6 +347,11 @@ def _client(args: argparse.Namespace) -> "FleetClient":
     from fleetnas_controller.credentials import find_credentials
 
     return FleetClient(args.controller, find_credentials(args.data_dir))
+
+
+def _interval(text: str) -> float:
+    """As ``duration_s``; 0 for ``off``."""
+    return 0.0 if text == "off" else duration_s(text)
 
 
 def duration_s(text: str) -> float:
@@ -228,5 +363,5 @@ def duration_s(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no time; write 15m or 24h") from None
     if not value > 0.0:
-        raise InvalidArgumentError(f"--ttl '{text}' must be above zero.")
+        raise InvalidArgumentError(f"the time '{text}' must be above zero.")
     return value

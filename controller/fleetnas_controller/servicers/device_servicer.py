@@ -10,10 +10,13 @@ from google.protobuf.empty_pb2 import Empty
 
 from fleetnas_controller.enrolment import Enrolment
 from fleetnas_controller.fleet import Fleet
+from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.jobs import device_name
+from fleetnas_controller.queue_view import queue_counts, queue_of
 from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
 from fleetnas_controller.wire import to_pb
-from fleetnas_protos.v1 import device_pb2, device_pb2_grpc
+from fleetnas_protos.v1 import device_pb2, device_pb2_grpc, measurement_pb2
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
 class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
@@ -24,11 +27,17 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
     """
 
     def __init__(
-        self, fleet: Fleet, enrolment: Enrolment, access: Access, join_text: Callable[[str], str]
+        self,
+        fleet: Fleet,
+        enrolment: Enrolment,
+        access: Access,
+        health: HealthMonitor,
+        join_text: Callable[[str], str],
     ) -> None:
         self._fleet = fleet
         self._enrolment = enrolment
         self._access = access
+        self._health = health
         self._join_text = join_text
 
     async def CreateJoinToken(
@@ -43,7 +52,9 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
     async def GetDevice(self, request: device_pb2.GetDeviceRequest, context: Any) -> device_pb2.Device:
         async with Answering(context):
             self._access.viewer(context)
-            return to_pb(self._fleet.devices.get(device_name(request.name)))
+            device = self._fleet.devices.get(device_name(request.name))
+            count = queue_counts(self._fleet.unfinished, [device])[device.name]
+            return to_pb(replace(device, queue_count=count))
 
     async def ListDevices(
         self, request: device_pb2.ListDevicesRequest, context: Any
@@ -52,8 +63,9 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
             self._access.viewer(context)
             size = page_size_of(request.page_size)
             later = [d for d in self._fleet.devices.all() if d.name > request.page_token]
+            counts = queue_counts(self._fleet.unfinished, later[:size])
             return device_pb2.ListDevicesResponse(
-                devices=[to_pb(device) for device in later[:size]],
+                devices=[to_pb(replace(one, queue_count=counts[one.name])) for one in later[:size]],
                 next_page_token=later[size - 1].name if len(later) > size else "",
             )
 
@@ -74,3 +86,45 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
             self._access.operator(context)
             self._fleet.remove(device_name(request.name))
             return Empty()
+
+    async def ListDeviceQueue(
+        self, request: device_pb2.ListDeviceQueueRequest, context: Any
+    ) -> device_pb2.ListDeviceQueueResponse:
+        async with Answering(context):
+            self._access.viewer(context)
+            size = page_size_of(request.page_size)
+            device = self._fleet.devices.get(device_name(request.name))
+            waiting = queue_of(self._fleet.unfinished, device)
+            return device_pb2.ListDeviceQueueResponse(
+                measurements=[to_pb(one) for one in waiting[:size]], total_count=len(waiting)
+            )
+
+    async def CheckDevice(
+        self, request: device_pb2.CheckDeviceRequest, context: Any
+    ) -> measurement_pb2.Measurement:
+        async with Answering(context):
+            self._access.operator(context)
+            return to_pb(self._health.check(device_name(request.name)))
+
+    async def ReleaseDevice(
+        self, request: device_pb2.ReleaseDeviceRequest, context: Any
+    ) -> device_pb2.Device:
+        async with Answering(context):
+            self._access.operator(context)
+            return to_pb(self._health.release(device_name(request.name)))
+
+    async def ListHealthChecks(
+        self, request: device_pb2.ListHealthChecksRequest, context: Any
+    ) -> device_pb2.ListHealthChecksResponse:
+        async with Answering(context):
+            self._access.viewer(context)
+            if request.page_token and not request.page_token.isdecimal():
+                raise InvalidArgumentError(
+                    f"`page_token` ('{request.page_token[:40]}') is not from a list. Start without."
+                )
+            size, before = page_size_of(request.page_size), int(request.page_token or 0)
+            checks = self._health.history(device_name(request.name), before, size + 1)
+            return device_pb2.ListHealthChecksResponse(
+                health_checks=[to_pb(one) for one in checks[:size]],
+                next_page_token=str(checks[size - 1].number) if len(checks) > size else "",
+            )

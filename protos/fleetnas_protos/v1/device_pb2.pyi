@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fleetnas_protos.v1 import measurement_pb2 as _measurement_pb2
 from fleetnas_protos.v1 import target_pb2 as _target_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -42,6 +43,10 @@ class Device(_message.Message):
         """Its agent is not connected or has been silent for too long."""
         DRAINING: Device._State.ValueType  # 3
         """Finishes what it holds and takes no more."""
+        QUARANTINED: Device._State.ValueType  # 4
+        """Failed its health checks; takes no work but further checks."""
+        COOLING: Device._State.ValueType  # 5
+        """Rests before a health check is repeated."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Whether it takes work."""
@@ -54,6 +59,10 @@ class Device(_message.Message):
     """Its agent is not connected or has been silent for too long."""
     DRAINING: Device.State.ValueType  # 3
     """Finishes what it holds and takes no more."""
+    QUARANTINED: Device.State.ValueType  # 4
+    """Failed its health checks; takes no work but further checks."""
+    COOLING: Device.State.ValueType  # 5
+    """Rests before a health check is repeated."""
 
     @_typing.final
     class LabelsEntry(_message.Message):
@@ -88,6 +97,9 @@ class Device(_message.Message):
     HOLDER_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     FENCING_TOKEN_FIELD_NUMBER: _builtins.int
+    QUARANTINE_REASON_FIELD_NUMBER: _builtins.int
+    COOLING_REASON_FIELD_NUMBER: _builtins.int
+    QUEUE_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"devices/{device}"."""
     model: _builtins.str
@@ -104,6 +116,12 @@ class Device(_message.Message):
     """Name of the measurement that holds it; empty when free."""
     fencing_token: _builtins.int
     """Of its latest lease; only grows."""
+    quarantine_reason: _builtins.str
+    """Why it is in quarantine; empty when it is not."""
+    cooling_reason: _builtins.str
+    """Why it rests; empty when it does not."""
+    queue_count: _builtins.int
+    """Queued measurements that it could take."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.Target]:
         """What it can measure."""
@@ -140,14 +158,165 @@ class Device(_message.Message):
         holder: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         fencing_token: _builtins.int = ...,
+        quarantine_reason: _builtins.str = ...,
+        cooling_reason: _builtins.str = ...,
+        queue_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "seen_time", b"seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "drained", b"drained", "expire_time", b"expire_time", "fencing_token", b"fencing_token", "holder", b"holder", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "reason", b"reason", "seen_time", b"seen_time", "state", b"state", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling_reason", b"cooling_reason", "create_time", b"create_time", "drained", b"drained", "expire_time", b"expire_time", "fencing_token", b"fencing_token", "holder", b"holder", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "quarantine_reason", b"quarantine_reason", "queue_count", b"queue_count", "reason", b"reason", "seen_time", b"seen_time", "state", b"state", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Device: _TypeAlias = Device  # noqa: Y015
+
+@_typing.final
+class HealthCheck(_message.Message):
+    """One measurement of a device's anchor network, and what it meant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Trigger:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[HealthCheck._Trigger.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TRIGGER_UNSPECIFIED: HealthCheck._Trigger.ValueType  # 0
+        """Never sent."""
+        ENROLMENT: HealthCheck._Trigger.ValueType  # 1
+        """There was nothing yet to compare with."""
+        INTERVAL: HealthCheck._Trigger.ValueType  # 2
+        """It was time."""
+        REQUEST: HealthCheck._Trigger.ValueType  # 3
+        """An operator asked."""
+        REPEAT: HealthCheck._Trigger.ValueType  # 4
+        """The check before was in doubt or failed."""
+        SUSPICION: HealthCheck._Trigger.ValueType  # 5
+        """Measurements on the device had ended badly."""
+        RELEASE: HealthCheck._Trigger.ValueType  # 6
+        """Nothing was measured: an operator released the device."""
+
+    class Trigger(_Trigger, metaclass=_TriggerEnumTypeWrapper):
+        """Why the anchor was measured."""
+
+    TRIGGER_UNSPECIFIED: HealthCheck.Trigger.ValueType  # 0
+    """Never sent."""
+    ENROLMENT: HealthCheck.Trigger.ValueType  # 1
+    """There was nothing yet to compare with."""
+    INTERVAL: HealthCheck.Trigger.ValueType  # 2
+    """It was time."""
+    REQUEST: HealthCheck.Trigger.ValueType  # 3
+    """An operator asked."""
+    REPEAT: HealthCheck.Trigger.ValueType  # 4
+    """The check before was in doubt or failed."""
+    SUSPICION: HealthCheck.Trigger.ValueType  # 5
+    """Measurements on the device had ended badly."""
+    RELEASE: HealthCheck.Trigger.ValueType  # 6
+    """Nothing was measured: an operator released the device."""
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[HealthCheck._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: HealthCheck._Outcome.ValueType  # 0
+        """Never sent."""
+        PASSED: HealthCheck._Outcome.ValueType  # 1
+        """The device is as ever."""
+        DOUBTFUL: HealthCheck._Outcome.ValueType  # 2
+        """Too far off; the device rests and is checked again."""
+        STRIKE: HealthCheck._Outcome.ValueType  # 3
+        """Wrong; two without a passed check in between are a quarantine."""
+        ABANDONED: HealthCheck._Outcome.ValueType  # 4
+        """Nothing was learnt."""
+        RELEASED: HealthCheck._Outcome.ValueType  # 5
+        """An operator vouches for the device."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """What a check means."""
+
+    OUTCOME_UNSPECIFIED: HealthCheck.Outcome.ValueType  # 0
+    """Never sent."""
+    PASSED: HealthCheck.Outcome.ValueType  # 1
+    """The device is as ever."""
+    DOUBTFUL: HealthCheck.Outcome.ValueType  # 2
+    """Too far off; the device rests and is checked again."""
+    STRIKE: HealthCheck.Outcome.ValueType  # 3
+    """Wrong; two without a passed check in between are a quarantine."""
+    ABANDONED: HealthCheck.Outcome.ValueType  # 4
+    """Nothing was learnt."""
+    RELEASED: HealthCheck.Outcome.ValueType  # 5
+    """An operator vouches for the device."""
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    MEASUREMENT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    device: _builtins.str
+    """"devices/{device}"."""
+    number: _builtins.int
+    """Counts the device's checks, from 1."""
+    trigger: Global___HealthCheck.Trigger.ValueType
+    """Why it was made."""
+    outcome: Global___HealthCheck.Outcome.ValueType
+    """What it meant."""
+    reason: _builtins.str
+    """Why that; empty when passed."""
+    measurement: _builtins.str
+    """"measurements/{measurement}" of the anchor; empty for a release."""
+    target: _builtins.str
+    """Key of the target; empty when nothing was measured."""
+    drift: _builtins.float
+    """Relative change against the device's own baseline."""
+    agreement: _builtins.float
+    """Kendall's tau between the halves of recent measurements; unset without enough of them."""
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was judged."""
+
+    @_builtins.property
+    def anchor(self) -> _measurement_pb2.Estimate:
+        """The anchor's latency, milliseconds."""
+
+    @_builtins.property
+    def digest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Fingerprint of the anchor's output."""
+
+    def __init__(
+        self,
+        *,
+        device: _builtins.str = ...,
+        number: _builtins.int = ...,
+        trigger: Global___HealthCheck.Trigger.ValueType = ...,
+        outcome: Global___HealthCheck.Outcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+        measurement: _builtins.str = ...,
+        target: _builtins.str = ...,
+        anchor: _measurement_pb2.Estimate | None = ...,
+        drift: _builtins.float = ...,
+        agreement: _builtins.float | None = ...,
+        digest: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "anchor", b"anchor", "check_time", b"check_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "anchor", b"anchor", "check_time", b"check_time", "device", b"device", "digest", b"digest", "drift", b"drift", "measurement", b"measurement", "number", b"number", "outcome", b"outcome", "reason", b"reason", "target", b"target", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
+
+Global___HealthCheck: _TypeAlias = HealthCheck  # noqa: Y015
 
 @_typing.final
 class JoinToken(_message.Message):
@@ -358,3 +527,159 @@ class RemoveDeviceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoveDeviceRequest: _TypeAlias = RemoveDeviceRequest  # noqa: Y015
+
+@_typing.final
+class ListDeviceQueueRequest(_message.Message):
+    """Names the device whose queue is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"devices/{device}"."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 1000 counts as 1000."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeviceQueueRequest: _TypeAlias = ListDeviceQueueRequest  # noqa: Y015
+
+@_typing.final
+class ListDeviceQueueResponse(_message.Message):
+    """What waits for a device."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASUREMENTS_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    total_count: _builtins.int
+    """All that wait, those beyond the page too."""
+    @_builtins.property
+    def measurements(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]:
+        """The next to go first, each with its position in the whole queue."""
+
+    def __init__(
+        self,
+        *,
+        measurements: _abc.Iterable[_measurement_pb2.Measurement] | None = ...,
+        total_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measurements", b"measurements", "total_count", b"total_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeviceQueueResponse: _TypeAlias = ListDeviceQueueResponse  # noqa: Y015
+
+@_typing.final
+class CheckDeviceRequest(_message.Message):
+    """Names the device to check."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"devices/{device}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDeviceRequest: _TypeAlias = CheckDeviceRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseDeviceRequest(_message.Message):
+    """Names the device to release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"devices/{device}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseDeviceRequest: _TypeAlias = ReleaseDeviceRequest  # noqa: Y015
+
+@_typing.final
+class ListHealthChecksRequest(_message.Message):
+    """Asks for a page of health checks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"devices/{device}"."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 1000 counts as 1000."""
+    page_token: _builtins.str
+    """From the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHealthChecksRequest: _TypeAlias = ListHealthChecksRequest  # noqa: Y015
+
+@_typing.final
+class ListHealthChecksResponse(_message.Message):
+    """A page of health checks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEALTH_CHECKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for what follows; empty at the end."""
+    @_builtins.property
+    def health_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthCheck]:
+        """The latest first."""
+
+    def __init__(
+        self,
+        *,
+        health_checks: _abc.Iterable[Global___HealthCheck] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["health_checks", b"health_checks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHealthChecksResponse: _TypeAlias = ListHealthChecksResponse  # noqa: Y015

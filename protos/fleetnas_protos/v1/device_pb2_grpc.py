@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from fleetnas_protos.v1 import device_pb2 as fleetnas__protos_dot_v1_dot_device__pb2
+from fleetnas_protos.v1 import measurement_pb2 as fleetnas__protos_dot_v1_dot_measurement__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -66,6 +67,26 @@ class DeviceServiceStub:
                 request_serializer=fleetnas__protos_dot_v1_dot_device__pb2.RemoveDeviceRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ListDeviceQueue = channel.unary_unary(
+                '/fleetnas_protos.v1.DeviceService/ListDeviceQueue',
+                request_serializer=fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueResponse.FromString,
+                _registered_method=True)
+        self.CheckDevice = channel.unary_unary(
+                '/fleetnas_protos.v1.DeviceService/CheckDevice',
+                request_serializer=fleetnas__protos_dot_v1_dot_device__pb2.CheckDeviceRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_measurement__pb2.Measurement.FromString,
+                _registered_method=True)
+        self.ReleaseDevice = channel.unary_unary(
+                '/fleetnas_protos.v1.DeviceService/ReleaseDevice',
+                request_serializer=fleetnas__protos_dot_v1_dot_device__pb2.ReleaseDeviceRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
+        self.ListHealthChecks = channel.unary_unary(
+                '/fleetnas_protos.v1.DeviceService/ListHealthChecks',
+                request_serializer=fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksResponse.FromString,
+                _registered_method=True)
 
 
 class DeviceServiceServicer:
@@ -114,6 +135,36 @@ class DeviceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeviceQueue(self, request, context):
+        """Lists what waits for a device like this one, the next to go first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckDevice(self, request, context):
+        """Measures the device's anchor network as soon as it is free; returns that measurement. The check that is
+        under way already counts. FAILED_PRECONDITION when the device is away or drained, or nothing is checked here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseDevice(self, request, context):
+        """Ends a quarantine by the operator's word; FAILED_PRECONDITION when there is none. From then on the device is
+        compared with what it is now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHealthChecks(self, request, context):
+        """Lists the health checks of a device, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeviceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +197,26 @@ def add_DeviceServiceServicer_to_server(servicer, server):
                     servicer.RemoveDevice,
                     request_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.RemoveDeviceRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListDeviceQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeviceQueue,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueResponse.SerializeToString,
+            ),
+            'CheckDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckDevice,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.CheckDeviceRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_measurement__pb2.Measurement.SerializeToString,
+            ),
+            'ReleaseDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseDevice,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.ReleaseDeviceRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'ListHealthChecks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHealthChecks,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +382,114 @@ class DeviceService:
             '/fleetnas_protos.v1.DeviceService/RemoveDevice',
             fleetnas__protos_dot_v1_dot_device__pb2.RemoveDeviceRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeviceQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.DeviceService/ListDeviceQueue',
+            fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_device__pb2.ListDeviceQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.DeviceService/CheckDevice',
+            fleetnas__protos_dot_v1_dot_device__pb2.CheckDeviceRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_measurement__pb2.Measurement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.DeviceService/ReleaseDevice',
+            fleetnas__protos_dot_v1_dot_device__pb2.ReleaseDeviceRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHealthChecks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.DeviceService/ListHealthChecks',
+            fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_device__pb2.ListHealthChecksResponse.FromString,
             options,
             channel_credentials,
             insecure,

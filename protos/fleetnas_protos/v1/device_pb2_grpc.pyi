@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fleetnas_protos.v1 import device_pb2 as _device_pb2
+from fleetnas_protos.v1 import measurement_pb2 as _measurement_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -46,6 +47,18 @@ class DeviceServiceStub:
     """Gives a drained device work again; FAILED_PRECONDITION when it is not drained."""
     RemoveDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.RemoveDeviceRequest, _empty_pb2.Empty]
     """Removes the device and revokes its credential; what it holds is queued again."""
+    ListDeviceQueue: _grpc.UnaryUnaryMultiCallable[_device_pb2.ListDeviceQueueRequest, _device_pb2.ListDeviceQueueResponse]
+    """Lists what waits for a device like this one, the next to go first."""
+    CheckDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.CheckDeviceRequest, _measurement_pb2.Measurement]
+    """Measures the device's anchor network as soon as it is free; returns that measurement. The check that is
+    under way already counts. FAILED_PRECONDITION when the device is away or drained, or nothing is checked here.
+    """
+    ReleaseDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.ReleaseDeviceRequest, _device_pb2.Device]
+    """Ends a quarantine by the operator's word; FAILED_PRECONDITION when there is none. From then on the device is
+    compared with what it is now.
+    """
+    ListHealthChecks: _grpc.UnaryUnaryMultiCallable[_device_pb2.ListHealthChecksRequest, _device_pb2.ListHealthChecksResponse]
+    """Lists the health checks of a device, the latest first."""
 
 @_typing.type_check_only
 class DeviceServiceAsyncStub(DeviceServiceStub):
@@ -64,6 +77,18 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     """Gives a drained device work again; FAILED_PRECONDITION when it is not drained."""
     RemoveDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.RemoveDeviceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes the device and revokes its credential; what it holds is queued again."""
+    ListDeviceQueue: _aio.UnaryUnaryMultiCallable[_device_pb2.ListDeviceQueueRequest, _device_pb2.ListDeviceQueueResponse]  # type: ignore[assignment]
+    """Lists what waits for a device like this one, the next to go first."""
+    CheckDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.CheckDeviceRequest, _measurement_pb2.Measurement]  # type: ignore[assignment]
+    """Measures the device's anchor network as soon as it is free; returns that measurement. The check that is
+    under way already counts. FAILED_PRECONDITION when the device is away or drained, or nothing is checked here.
+    """
+    ReleaseDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.ReleaseDeviceRequest, _device_pb2.Device]  # type: ignore[assignment]
+    """Ends a quarantine by the operator's word; FAILED_PRECONDITION when there is none. From then on the device is
+    compared with what it is now.
+    """
+    ListHealthChecks: _aio.UnaryUnaryMultiCallable[_device_pb2.ListHealthChecksRequest, _device_pb2.ListHealthChecksResponse]  # type: ignore[assignment]
+    """Lists the health checks of a device, the latest first."""
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     """The operator's view of the devices. Needs the operator's token."""
@@ -115,5 +140,41 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Removes the device and revokes its credential; what it holds is queued again."""
+
+    @_abc_1.abstractmethod
+    def ListDeviceQueue(
+        self,
+        request: _device_pb2.ListDeviceQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.ListDeviceQueueResponse, _abc.Awaitable[_device_pb2.ListDeviceQueueResponse]]:
+        """Lists what waits for a device like this one, the next to go first."""
+
+    @_abc_1.abstractmethod
+    def CheckDevice(
+        self,
+        request: _device_pb2.CheckDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_measurement_pb2.Measurement, _abc.Awaitable[_measurement_pb2.Measurement]]:
+        """Measures the device's anchor network as soon as it is free; returns that measurement. The check that is
+        under way already counts. FAILED_PRECONDITION when the device is away or drained, or nothing is checked here.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseDevice(
+        self,
+        request: _device_pb2.ReleaseDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.Device, _abc.Awaitable[_device_pb2.Device]]:
+        """Ends a quarantine by the operator's word; FAILED_PRECONDITION when there is none. From then on the device is
+        compared with what it is now.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHealthChecks(
+        self,
+        request: _device_pb2.ListHealthChecksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.ListHealthChecksResponse, _abc.Awaitable[_device_pb2.ListHealthChecksResponse]]:
+        """Lists the health checks of a device, the latest first."""
 
 def add_DeviceServiceServicer_to_server(servicer: DeviceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

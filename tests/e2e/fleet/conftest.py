@@ -29,8 +29,9 @@ WAIT_S = 20.0
 class Served:
     """A controller in a thread of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **options: Any) -> None:
         self.data_dir = data_dir
+        self._options = options
         self._loop = asyncio.new_event_loop()
         started: Future[str] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
@@ -41,7 +42,7 @@ class Served:
     def _run(self, started: "Future[str]") -> None:
         async def serve() -> None:
             self._stopping = asyncio.Event()
-            server = ControllerServer(self.data_dir, "127.0.0.1:0", settings=FAST)
+            server = ControllerServer(self.data_dir, "127.0.0.1:0", settings=FAST, **self._options)
             started.set_result(await server.start())
             await self._stopping.wait()
             await server.stop()
@@ -100,6 +101,22 @@ def served(tmp_path: Path) -> Iterator[Served]:
     controller = Served(tmp_path / "fleet")
     yield controller
     controller.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts controllers with options of ``ControllerServer``, all on one folder, one after the other."""
+    started: list[Served] = []
+
+    def start(**options: Any) -> Served:
+        for one in started:
+            one.stop()
+        started[:] = [Served(tmp_path / "fleet", **options)]
+        return started[0]
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture

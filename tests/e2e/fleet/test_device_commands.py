@@ -1,6 +1,9 @@
 """`fleetnas device` against a real controller."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +46,74 @@ def test_fleet_is_listed_shown_drained_and_removed(
     assert json.loads(command("list", "--json")) == []
 
 
-@pytest.mark.parametrize("verb", ["show", "drain", "undrain", "remove"])
+def test_device_says_who_holds_it_and_who_waits(
+    served: Any, command: Command, processes: Any, online: Any, measure: Any, until: Any
+) -> None:
+    processes.agent(served.address, command("token", "--device", "a").strip(), pause_s=20.0)
+    online(served.client)
+    first, second = measure(served.client, "m1").name, measure(served.client, "m2").name
+    until(lambda: served.client.get_device("a").holder == first)
+    shown = json.loads(command("show", "a", "--json"))
+    assert (shown["holds"], shown["queue"]) == (first, 1)
+    assert shown["holder"]["attempts"] == 1
+    assert [(one["measurement"], one["position"]) for one in shown["waiting"]] == [(second, 1)]
+    text = command("show", "a")
+    assert f"held by    {first}" in text
+    assert f"waiting    1. {second}" in text
+
+
+def test_watched_list_shows_changes(served: Any, processes: Any, command: Command, until: Any) -> None:
+    options = ["--controller", served.address, "--data-dir", str(served.data_dir)]
+    watching = [
+        "fleetnas_controller.cli",
+        "device",
+        "list",
+        "--watch",
+        "--every",
+        "0.05s",
+        "--json",
+        *options,
+    ]
+    seen = subprocess.Popen(
+        [sys.executable, "-m", *watching], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert seen.stdout is not None
+    try:
+        assert json.loads(seen.stdout.readline()) == []
+        processes.agent(served.address, command("token", "--device", "a").strip())
+        until(lambda: [one["state"] for one in json.loads(seen.stdout.readline())] == ["online"])
+        seen.send_signal(signal.SIGINT)
+        assert seen.wait(20.0) == 0
+    finally:
+        seen.kill()
+        seen.communicate()
+
+
+def test_health_is_checked_on_request_and_shown(
+    served: Any, command: Command, processes: Any, online: Any
+) -> None:
+    processes.agent(served.address, command("token", "--device", "a").strip())
+    online(served.client)
+    assert json.loads(command("health", "a", "--json"))["checks"] == []
+    checked = json.loads(command("health", "a", "--check", "--json"))
+    assert (checked["device"], checked["state"]) == ("a", "online")
+    (check,) = checked["checks"]
+    assert (check["trigger"], check["outcome"]) == ("request", "passed")
+    # The replayed table has one latency, which is its median.
+    assert check["anchor_ms"] == pytest.approx(3.5, rel=0.05)
+    assert "replay" in check["target"]
+    assert "passed" in command("health", "a")
+
+
+def test_device_that_is_well_cannot_be_released(
+    served: Any, command: Command, processes: Any, online: Any
+) -> None:
+    processes.agent(served.address, command("token", "--device", "a").strip())
+    online(served.client)
+    assert "is not in quarantine" in command("release", "a", code=1)
+
+
+@pytest.mark.parametrize("verb", ["show", "health", "drain", "undrain", "release", "remove"])
 def test_unknown_device_is_one_line(command: Command, verb: str) -> None:
     said = command(verb, "none", code=1)
     assert said.startswith("fleetnas: no device 'none' in the fleet")
