@@ -3,6 +3,7 @@
 __all__ = ["Agent", "AgentSettings"]
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -73,6 +74,7 @@ class Agent:
         self._heard_s = time.monotonic()
         self._lease_s = 10.0
         self._heartbeat_s = 2.0
+        self._welcomed = asyncio.Event()
 
     async def run(self) -> None:
         """Serves until cancelled.
@@ -126,6 +128,7 @@ class Agent:
 
     async def _talk(self, call: Any) -> str:
         self._outbox = asyncio.Queue()
+        self._welcomed.clear()
         reports = self._state.reports()
         held = [report.lease for report in reports]
         if self._work.lease is not None:
@@ -168,6 +171,7 @@ class Agent:
         if kind == "welcome":
             self._heartbeat_s = message.welcome.heartbeat_interval.ToNanoseconds() / 1e9
             self._lease_s = message.welcome.lease_duration.ToNanoseconds() / 1e9
+            self._welcomed.set()
             _log.info("connected as %s", message.welcome.device)
         elif kind == "assignment":
             await self._take(message.assignment)
@@ -198,6 +202,9 @@ class Agent:
                 await call.write(message)
 
     async def _beat(self) -> None:
+        # Only the welcome says how often; a guess may be longer than the lease.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._welcomed.wait(), self._lease_s)
         while True:
             await asyncio.sleep(self._heartbeat_s)
             held = [] if self._work.lease is None else [lease_to_pb(self._work.lease)]

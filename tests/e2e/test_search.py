@@ -162,7 +162,7 @@ def test_missing_runtime_is_named_with_its_cure(tmp_path: Path) -> None:
         "import importlib.metadata as m\n"
         "real = m.version\n"
         "def version(name):\n"
-        "    if name == 'onnxruntime': raise m.PackageNotFoundError(name)\n"
+        "    if name in ('onnxruntime', 'ncnn', 'openvino', 'ai-edge-litert'): raise m.PackageNotFoundError(name)\n"
         "    return real(name)\n"
         "m.version = version\n"
     )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_agents.runtimes.litert_model import Activation, TfliteModel
+from fleetnas_agents.runtimes.onnx_weights import load_whole
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
@@ -29,9 +30,9 @@ def tflite_of_onnx(path: Path) -> bytes:
     import onnx
 
     try:
-        model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
-    except Exception as error:  # protobuf's, onnx's and the file system's
-        raise InvalidArgumentError(f"'{path.name}' cannot be read as ONNX: {error}") from error
+        model = onnx.shape_inference.infer_shapes(load_whole(path))
+    except onnx.shape_inference.InferenceError as error:
+        raise InvalidArgumentError(f"'{path.name}' has no consistent shapes: {error}") from error
     return _Conversion(model.graph, path.name).run()
 
 

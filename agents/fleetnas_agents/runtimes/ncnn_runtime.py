@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.onnx_weights import load_whole
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.operators import Precision
 
 _CONVERSION_S = 300.0
@@ -112,11 +114,9 @@ def _with_weights_inside(path: Path) -> Path:
 
     whole = path.with_name(f"{path.stem}-whole.onnx")
     try:
-        onnx.save(onnx.load(str(path)), str(whole))
-    except Exception as error:  # protobuf's, onnx's and the file system's
-        raise MeasureError(
-            FaultKind.MODEL, f"'{path.name}' cannot be read as ONNX with its weights: {error}"
-        ) from error
+        onnx.save(load_whole(path), str(whole))
+    except InvalidArgumentError as error:
+        raise MeasureError(FaultKind.MODEL, str(error)) from error
     return whole
 
 
