@@ -21,7 +21,7 @@ from fleetnas_controller.jobs import (
     device_name,
     measurement_name,
 )
-from fleetnas_controller.wire import error_of_status, record_from_pb, to_pb
+from fleetnas_controller.wire import OURS, error_of_status, record_from_pb, to_pb
 from fleetnas_protos.v1 import (
     artifact_pb2,
     artifact_pb2_grpc,
@@ -99,6 +99,14 @@ class FleetClient:
         """
         message = measurement_pb2.CreateMeasurementRequest(request=to_pb(request))
         return self._record(self._call(self._measurements.CreateMeasurement, message))
+
+    def create_measurements(self, requests: Sequence[MeasurementRequest]) -> tuple[MeasurementRecord, ...]:
+        """As ``create_measurement`` for up to 1,000 at once; none is created when one is refused."""
+        message = measurement_pb2.BatchCreateMeasurementsRequest(
+            requests=[measurement_pb2.CreateMeasurementRequest(request=to_pb(one)) for one in requests]
+        )
+        answer = self._call(self._measurements.BatchCreateMeasurements, message)
+        return tuple(map(self._record, answer.measurements))
 
     def get_measurement(self, name: str) -> MeasurementRecord:
         message = measurement_pb2.GetMeasurementRequest(name=measurement_name(name))
@@ -184,7 +192,9 @@ class FleetClient:
 
     def _error(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.UNAVAILABLE:
+        # What a server itself calls unavailable, e.g. a locked store, bears the mark of our servicers.
+        ours = any(key == OURS for key, _ in error.trailing_metadata() or ())
+        if code is grpc.StatusCode.UNAVAILABLE and not ours:
             return UnavailableError(
                 f"no controller answers at {self._address}. Is 'fleetnas serve' running there?"
             )

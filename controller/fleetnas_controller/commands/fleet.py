@@ -37,6 +37,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     serve.add_argument(
         "--data-dir", type=Path, default=Path("fleet"), help="its folder (default: %(default)s)"
     )
+    serve.add_argument(
+        "--heartbeat-s", type=float, default=2.0, help="how often agents report (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--lease-s", type=float, default=10.0, help="silence after which work is lost (default: %(default)s)"
+    )
     serve.set_defaults(run=_serve)
     device = commands.add_parser("device", help="register, list, drain and remove devices")
     verbs = device.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -98,9 +104,11 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
     import signal
     import sys
 
+    from fleetnas_controller.retries import FleetSettings
     from fleetnas_controller.server import ControllerServer
 
-    server = ControllerServer(args.data_dir, args.listen)
+    settings = FleetSettings(heartbeat_s=args.heartbeat_s, lease_s=args.lease_s)
+    server = ControllerServer(args.data_dir, args.listen, settings=settings)
     address = await server.start()
     print(f"controller on {address}, data in '{args.data_dir}'", file=sys.stderr, flush=True)
     stopping = asyncio.Event()

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from fleetnas_controller.enrolment import Enrolment, digest_of
-from fleetnas_controller.wire import status_of_error
+from fleetnas_controller.wire import OURS, status_of_error
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, PermissionDeniedError
 
 _SCHEME = "Bearer "
@@ -26,7 +26,9 @@ class Answering:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, FleetNASError):
-            await self._context.abort(status_of_error(error), str(error))
+            # Only ASCII may stand in a header's value; the kind alone is enough.
+            mark = ((OURS, type(error).__name__),)
+            await self._context.abort(status_of_error(error), str(error), mark)
 
 
 class Access:
