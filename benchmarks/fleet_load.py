@@ -29,7 +29,7 @@ from fleetnas_controller.operator import operator_token
 from fleetnas_search_spaces.errors import DeadlineExceededError, UnavailableError
 
 FAULTS = (
-    "drift=0.02", "throttle=0.02", "wrong-result=0.02", "crash=0.02", "hang=0.01", "truncate=0.05",
+    "drift=0.02", "throttle=0.02", "wrong-result=0.02", "crash=0.05", "hang=0.02", "truncate=0.05",
     "disconnect=0.03", "silence=0.01:4", "slow-link=0.03:0.05", "duplicate=0.05", "stale=0.05",
 )  # fmt: skip
 LIMITS = Limits(device_s=3600.0, silence_s=1.0, total_s=10.0)

@@ -192,9 +192,7 @@ class FleetClient:
 
     def _error(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""
-        # What a server itself calls unavailable, e.g. a locked store, bears the mark of our servicers.
-        ours = any(key == OURS for key, _ in error.trailing_metadata() or ())
-        if code is grpc.StatusCode.UNAVAILABLE and not ours:
+        if code is grpc.StatusCode.UNAVAILABLE and not _is_from_servicer(error):
             return UnavailableError(
                 f"no controller answers at {self._address}. Is 'fleetnas serve' running there?"
             )
@@ -202,6 +200,11 @@ class FleetClient:
 
     def _record(self, message: measurement_pb2.Measurement) -> MeasurementRecord:
         return record_from_pb(message, MeasurementRecord)
+
+
+def _is_from_servicer(error: Any) -> bool:
+    """What a server itself calls unavailable, e.g. a locked store, bears the mark of our servicers."""
+    return any(key == OURS for key, _ in error.trailing_metadata() or ())
 
 
 def _parts(artifact: Artifact, content: Path | bytes) -> Iterator[artifact_pb2.UploadArtifactRequest]:
