@@ -233,6 +233,12 @@ class Agent:
                 yield await self._link.part(part.chunk)
         except aio.AioRpcError as error:
             raise MeasureError.infrastructure(f"a file could not be fetched: {error.details()}") from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this job but its call was cancelled: the session ended and its channel was closed.
+            raise MeasureError.infrastructure("the connection was lost while a file was fetched") from None
 
     def _wait_s(self, attempt: int) -> float:
         longest = min(self._settings.backoff_cap_s, self._settings.backoff_s * 2.0 ** min(attempt, 16))

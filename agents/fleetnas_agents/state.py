@@ -103,6 +103,9 @@ class AgentState:
                 text = f"no space left on the agent in {self._folder}: free some."
                 raise MeasureError(FaultKind.INFRASTRUCTURE, text) from error
             raise
+        except BaseException:
+            self.drop_job_folder(folder)
+            raise
         self._trim({one.sha256 for one in job.files})
         return folder
 

@@ -80,19 +80,29 @@ class Work:
             outcome = MeasureError(
                 FaultKind.INFRASTRUCTURE, f"the agent failed: {type(error).__name__}: {error}"
             )
+        finally:
+            # Whatever ended it, even what is no error of ours: a lease that nobody works on must not be renewed.
+            if self._task is asyncio.current_task():
+                self._lease, self._task = None, None
+        self._report(job, outcome)
+
+    def _report(self, job: Job, outcome: tuple[Measurement, Target] | MeasureError) -> None:
         report = report_to_pb(job.lease, outcome)
         try:
             self._state.keep_report(report)
         except ResourceExhaustedError as error:
             # It is offered all the same; only an agent that dies before the answer loses it.
             _log.error("%s: %s", job.lease.measurement, error)
-        self._lease, self._task = None, None
         said = str(outcome) if isinstance(outcome, MeasureError) else str(outcome[0].verdict)
         _log.info("%s: %s", job.lease.measurement, said)
         self._reported(report)
 
     async def _measured(self, job: Job) -> tuple[Measurement, Target]:
-        folder = await self._state.job_folder(job, self._download)
+        try:
+            async with asyncio.timeout(job.total_s):
+                folder = await self._state.job_folder(job, self._download)
+        except TimeoutError:
+            raise MeasureError.infrastructure(f"the files did not arrive within {job.total_s:g} s") from None
         try:
             return await self._driver.measure(job, folder)
         finally:

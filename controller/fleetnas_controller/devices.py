@@ -2,6 +2,7 @@
 
 __all__ = ["DeviceDescription", "DeviceRegistry"]
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass, replace
 
 from fleetnas_controller.fleet_store import FleetStore
@@ -32,8 +33,12 @@ class DeviceRegistry:
     def __init__(self, store: FleetStore, silence_s: float) -> None:
         self._store = store
         self._silence_s = silence_s
-        self._devices = {device.name: self._at_start(device) for device in store.devices()}
+        self._devices: dict[str, Device] = {}
+        # (fencing token, name) of the free ones: the least used comes first, so that wear is spread.
+        self._free: list[tuple[int, str]] = []
         self._connected: set[str] = set()
+        for device in store.devices():
+            self._put(self._at_start(device))
         self._unwell = {one.name for one in self._devices.values() if _is_unwell(one)}
 
     def _at_start(self, device: Device) -> Device:
@@ -61,7 +66,12 @@ class DeviceRegistry:
         return name in self._devices
 
     def free(self) -> list[Device]:
-        return [d for d in self._devices.values() if d.state is DeviceState.ONLINE and not d.holder]
+        """Those that may take a measurement now, the one with the fewest leases first."""
+        return [self._devices[name] for _, name in self._free]
+
+    @property
+    def free_count(self) -> int:
+        return len(self._free)
 
     def on_probation(self) -> list[Device]:
         """Connected and without a holder, but fit for health checks only."""
@@ -90,7 +100,7 @@ class DeviceRegistry:
         with self._store.transaction():
             self._store.remove_grants(name)
             self._store.enrol_device(device, credential_sha256)
-        self._devices[name] = device
+        self._put(device)
         return device
 
     def connect(self, name: str, description: DeviceDescription, now: float) -> Device:
@@ -117,7 +127,7 @@ class DeviceRegistry:
         before = self.get(name)
         if name not in self._connected:
             return False
-        self._devices[name] = self._settled(replace(before, seen_time=now))
+        self._put(self._settled(replace(before, seen_time=now)))
         return before.state is DeviceState.OFFLINE
 
     def silent(self, now: float) -> list[Device]:
@@ -132,7 +142,7 @@ class DeviceRegistry:
                     )
                 )
         for device in marked:
-            self._devices[device.name] = device
+            self._put(device)
         return marked
 
     def set_drained(self, name: str, drained: bool) -> Device:
@@ -159,23 +169,25 @@ class DeviceRegistry:
         with self._store.transaction():
             self._store.remove_grants(name)
             self._store.remove_device(name)
-        del self._devices[name]
+        self._unfree(self._devices.pop(name))
         self._unwell.discard(name)
         self._connected.discard(name)
 
     def hold(self, record: MeasurementRecord) -> None:
         """Notes that ``record``, which is leased and stored as such, holds its device."""
         if record.device in self._devices:
-            self._devices[record.device] = replace(
-                self._devices[record.device],
-                holder=record.name,
-                expire_time=record.expire_time,
-                fencing_token=record.fencing_token,
+            self._put(
+                replace(
+                    self._devices[record.device],
+                    holder=record.name,
+                    expire_time=record.expire_time,
+                    fencing_token=record.fencing_token,
+                )
             )
 
     def release(self, name: str) -> None:
         if name in self._devices:
-            self._devices[name] = replace(self._devices[name], holder="", expire_time=0.0)
+            self._put(replace(self._devices[name], holder="", expire_time=0.0))
 
     def _settled(self, device: Device) -> Device:
         if device.name not in self._connected:
@@ -190,8 +202,24 @@ class DeviceRegistry:
 
     def _store_changed(self, device: Device) -> Device:
         self._store.put_device(device)
-        self._devices[device.name] = device
+        self._put(device)
         return device
+
+    def _put(self, device: Device) -> None:
+        before = self._devices.get(device.name)
+        if before is not None:
+            self._unfree(before)
+        self._devices[device.name] = device
+        if _is_free(device):
+            insort(self._free, (device.fencing_token, device.name))
+
+    def _unfree(self, device: Device) -> None:
+        if _is_free(device):
+            del self._free[bisect_left(self._free, (device.fencing_token, device.name))]
+
+
+def _is_free(device: Device) -> bool:
+    return device.state is DeviceState.ONLINE and not device.holder
 
 
 def _is_unwell(device: Device) -> bool:

@@ -23,7 +23,7 @@ from fleetnas_controller.jobs import (
     device_name,
 )
 from fleetnas_controller.retries import FleetSettings, after_fault
-from fleetnas_controller.scheduler import assign
+from fleetnas_controller.scheduler import MeasurementQueue, assign
 from fleetnas_latency.measurement import Measurement, Verdict
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import AlreadyExistsError, PermissionDeniedError
@@ -88,7 +88,12 @@ class Fleet:
         self._settings = settings
         self.devices = DeviceRegistry(store, settings.lease_s)
         self._open: dict[str, MeasurementRecord] = {}
+        self._queue = MeasurementQueue()
         self._recover()
+
+    def queue_position(self, name: str) -> int:
+        """1 for the next measurement to go among those queued; 0 when it is not queued."""
+        return self._queue.position(name)
 
     @property
     def unfinished(self) -> Collection[MeasurementRecord]:
@@ -218,6 +223,7 @@ class Fleet:
                 update_time=self._clock(),
                 expire_time=0.0,
                 device=device,
+                fencing_token=lease.fencing_token,
                 target=target,
                 result=outcome,
             )
@@ -244,6 +250,8 @@ class Fleet:
 
     def dispatch(self) -> None:
         """Leases queued measurements to free devices."""
+        if not self._queue:
+            return
         now = self._clock()
         for queued, device in self._pairs(now):
             record = replace(
@@ -260,11 +268,10 @@ class Fleet:
             self._listener.assigned(record)
 
     def _pairs(self, now: float) -> list[tuple[MeasurementRecord, Device]]:
-        pairs = assign(self._open.values(), self.devices.free(), now)
+        pairs = assign(self._queue, self.devices.free(), now)
         unwell = self.devices.on_probation()
         if unwell:
-            checks = [one for one in self._open.values() if one.request.priority > MAX_PRIORITY]
-            pairs += assign(checks, unwell, now)
+            pairs += assign(self._queue, unwell, now, above_priority=MAX_PRIORITY)
         return pairs
 
     def _recover(self) -> None:
@@ -274,7 +281,7 @@ class Fleet:
             if record.state is MeasurementState.LEASED:
                 record = replace(record, expire_time=expire_time)
                 self.devices.hold(record)
-            self._open[record.name] = record
+            self._remember(record)
 
     def _renew(self, device: str, held: Collection[LeaseKey]) -> None:
         expire_time = self._clock() + self._settings.lease_s
@@ -313,7 +320,7 @@ class Fleet:
         elif record.update_time + limits.device_s <= now:
             text = (
                 f"no device free for '{record.request.selector}' within {limits.device_s:g} s "
-                f"({len(self.devices.all())} enrolled, {len(self.devices.free())} free). See: fleetnas device list"
+                f"({len(self.devices.all())} enrolled, {self.devices.free_count} free). See: fleetnas device list"
             )
         else:
             return None
@@ -337,13 +344,20 @@ class Fleet:
             self._store.put_measurement(record)
             if leased:
                 self._store.put_lease(record.device, record.fencing_token, record.name, record.lease_time)
+        self._remember(record)
+        if leased:
+            self.devices.hold(record)
+        self._listener.changed(record)
+
+    def _remember(self, record: MeasurementRecord) -> None:
         if record.state.finished:
             self._open.pop(record.name, None)
         else:
             self._open[record.name] = record
-        if leased:
-            self.devices.hold(record)
-        self._listener.changed(record)
+        if record.state is MeasurementState.QUEUED:
+            self._queue.put(record)
+        else:
+            self._queue.discard(record.name)
 
 
 def _is_current(record: MeasurementRecord, device: str, lease: LeaseKey) -> bool:

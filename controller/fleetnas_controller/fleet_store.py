@@ -184,7 +184,16 @@ class SqliteFleetStore:
             self._db.execute("DELETE FROM grants WHERE name = ?", [name])
 
     def put_measurement(self, record: MeasurementRecord) -> None:
-        self._put("measurements", "name", _to_row(record))
+        row = _to_row(record)
+        updates = ", ".join(f"{column} = ?" for column in row)
+        with store_errors(self._place), self._db.atomic():
+            changed = self._db.execute(
+                f"UPDATE measurements SET {updates} WHERE name = ?", [*row.values(), record.name]
+            )
+            if changed.rowcount == 0:
+                # Stored once, for a request never changes and is the most of a row.
+                request = {"priority": record.request.priority, "request": pack(record.request)}
+                self._put("measurements", "name", row | request)
 
     def measurement(self, name: str) -> MeasurementRecord | None:
         row = self._row("SELECT * FROM measurements WHERE name = ?", name)
@@ -236,10 +245,10 @@ def _grant_of(row: Mapping[str, Any]) -> Grant:
 
 
 def _to_row(record: MeasurementRecord) -> dict[str, Any]:
+    """What changes of a measurement, and its name."""
     return {
         "name": record.name,
         "state": record.state.value,
-        "priority": record.request.priority,
         "create_time": record.create_time,
         "update_time": record.update_time,
         "attempt_count": record.attempt_count,
@@ -251,7 +260,6 @@ def _to_row(record: MeasurementRecord) -> dict[str, Any]:
         "retry_time": record.retry_time,
         "fault_kind": record.fault.kind.value if record.fault else None,
         "fault_message": record.fault.message if record.fault else None,
-        "request": pack(record.request),
         "target": pack(record.target) if record.target else None,
         "result": pack(record.result) if record.result else None,
     }

@@ -190,7 +190,8 @@ class MeasurementRecord:
         attempt_count: Leases so far.
         crash_count: Attempts in which the runtime crashed or hung.
         device: The holder while leased, the one that measured when done.
-        fencing_token: Of the latest lease; grows with each lease of a device.
+        fencing_token: Of the latest lease, of the lease that gave the result when done; grows with each lease of
+            a device.
         retry_time: Not leased again before.
         target: What the result is a latency of.
         fault: The latest; still there on a measurement that is queued again or was done in the end.

@@ -18,7 +18,6 @@ from fleetnas_controller.jobs import (
     Page,
     measurement_name,
 )
-from fleetnas_controller.scheduler import queue_order
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
@@ -113,8 +112,7 @@ class MeasurementBook:
     def _placed(self, record: MeasurementRecord) -> MeasurementRecord:
         if record.state is not MeasurementState.QUEUED:
             return record
-        names = [queued.name for queued in queue_order(self._fleet.unfinished)]
-        return replace(record, queue_position=names.index(record.name) + 1)
+        return replace(record, queue_position=self._fleet.queue_position(record.name))
 
     def _known_or_checked(self, request: MeasurementRequest) -> MeasurementRecord | None:
         """The measurement that the request made before, or None when it may be made now."""

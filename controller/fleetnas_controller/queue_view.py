@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fleetnas_controller.jobs import Device, MeasurementRecord, MeasurementState
-from fleetnas_controller.scheduler import queue_order
+from fleetnas_controller.scheduler import MeasurementQueue
 
 
 def queue_of(records: Iterable[MeasurementRecord], device: Device) -> list[MeasurementRecord]:
     """Queued measurements that ``device`` could take, the next first, with their place in the whole queue."""
-    return [
-        replace(record, queue_position=position)
-        for position, record in enumerate(queue_order(records), start=1)
-        if record.request.selector.matches(device)
-    ]
+    queue = MeasurementQueue()
+    for record in records:
+        if record.state is MeasurementState.QUEUED:
+            queue.put(record)
+    return [replace(one, queue_position=queue.position(one.name)) for one in queue.matching([device])]
 
 
 def queue_counts(records: Iterable[MeasurementRecord], devices: Sequence[Device]) -> dict[str, int]:

@@ -5,6 +5,7 @@ __all__ = ["FleetSettings", "after_fault"]
 from dataclasses import dataclass, replace
 
 from fleetnas_controller.jobs import Fault, FaultKind, MeasurementRecord, MeasurementState
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _CRASH_LIMIT = 2
 
@@ -18,6 +19,9 @@ class FleetSettings:
         retry_base_s, retry_cap_s: Wait before attempt 2, doubled before each further one, up to the cap.
         attempt_limit: Leases that may end in infrastructure faults before the measurement is given up.
         total_grace_s: The agent enforces a measurement's total limit; the controller steps in so much later.
+
+    Raises:
+        InvalidArgumentError: A lease would end before the next heartbeat can renew it.
     """
 
     heartbeat_s: float = 2.0
@@ -26,6 +30,13 @@ class FleetSettings:
     retry_cap_s: float = 60.0
     attempt_limit: int = 5
     total_grace_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.heartbeat_s <= self.lease_s / 2 <= 86_400:
+            raise InvalidArgumentError(
+                f"heartbeats every {self.heartbeat_s:g} s do not keep a lease of {self.lease_s:g} s: the lease must "
+                "last two heartbeats or more, and a heartbeat 0.05 s."
+            )
 
     def retry_delay_s(self, attempt_count: int) -> float:
         return float(min(self.retry_cap_s, self.retry_base_s * 2 ** max(0, attempt_count - 1)))

@@ -1,6 +1,7 @@
 """The fleet's dataclasses as protobuf messages, and errors as status codes; both ways."""
 
 __all__ = [
+    "OURS",
     "error_of_status",
     "lease_to_pb",
     "outcome_of_report",
@@ -25,6 +26,9 @@ from fleetnas_protos.v1 import access_pb2, artifact_pb2, device_pb2, fleet_pb2, 
 from fleetnas_search_spaces import errors
 
 Data = TypeVar("Data")
+
+OURS = "fleetnas-error"
+"""Key in the trailing metadata of a call that a servicer refused: the status is its word, not the network's."""
 
 _MESSAGES: dict[type, type[Message]] = {
     Target: target_pb2.Target,

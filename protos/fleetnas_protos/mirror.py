@@ -14,7 +14,7 @@ __all__ = ["from_message", "to_message"]
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,6 +25,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 Data = TypeVar("Data")
 Proto = TypeVar("Proto", bound=Message)
+_Put = Callable[[Any, Any], Any]
+_Get = Callable[[Any], Any]
 _NANOS = 1_000_000_000
 # Field descriptors are `Any` below: their stubs lack the `_concrete_class` by which a nested message is made.
 
@@ -37,11 +39,11 @@ def to_message(data: Any, message_type: type[Proto]) -> Proto:
             mistake in the .proto or the dataclass, which the round-trip tests find.
     """
     message = message_type()
-    kind: Any = type(data)
-    for name in _hints(kind):
+    types: Any = (type(data), message_type)
+    for name, put in _puts(*types):
         value = getattr(data, name)
         if value is not None:
-            _put(message, _field(message, name), value)
+            put(message, value)
     return message
 
 
@@ -51,75 +53,115 @@ def from_message(message: Message, data_type: type[Data]) -> Data:
     Raises:
         ValueError: An enum value is unspecified or unknown here, or the dataclass refuses the values.
     """
-    kind: Any = data_type
-    hints = _hints(kind)
-    return data_type(**{name: _get(message, _field(message, name), hint) for name, hint in hints.items()})
+    types: Any = (data_type, type(message))
+    return data_type(**{name: get(message) for name, get in _gets(*types)})
+
+
+# How a field is written and read depends on the types alone, so it is worked out once: a controller of a thousand
+# devices passes through here several thousand times a second.
 
 
 @cache
+def _puts(data_type: Any, message_type: Any) -> tuple[tuple[str, _Put], ...]:
+    return tuple((name, _put(_field(message_type.DESCRIPTOR, name))) for name in _hints(data_type))
+
+
+@cache
+def _gets(data_type: Any, message_type: Any) -> tuple[tuple[str, _Get], ...]:
+    hints = _hints(data_type).items()
+    return tuple((name, _get(_field(message_type.DESCRIPTOR, name), hint)) for name, hint in hints)
+
+
 def _hints(data_type: Any) -> dict[str, Any]:
     hints = get_type_hints(data_type)
     return {field.name: hints[field.name] for field in dataclasses.fields(data_type)}
 
 
-def _field(message: Message, name: str) -> Any:
-    fields = message.DESCRIPTOR.fields_by_name
+def _field(descriptor: Any, name: str) -> Any:
+    fields = descriptor.fields_by_name
     field = fields.get(name) or fields.get(name.removesuffix("_s"))
     if field is None:
-        raise AttributeError(f"message {message.DESCRIPTOR.name} has no field for '{name}'")
+        raise AttributeError(f"message {descriptor.name} has no field for '{name}'")
     return field
 
 
-def _put(message: Message, field: Any, value: Any) -> None:
+def _put(field: Any) -> _Put:
+    name = field.name
     if _is_map(field):
-        pairs = value.items() if isinstance(value, Mapping) else value
-        getattr(message, field.name).update(dict(pairs))
-    elif field.is_repeated:
-        values = getattr(message, field.name)
-        if field.message_type is not None:
-            values.extend(to_message(item, field.message_type._concrete_class) for item in value)
-        else:
-            values.extend(_scalar(field, item) for item in value)
-    elif field.message_type is None:
-        setattr(message, field.name, _scalar(field, value))
-    elif field.message_type.full_name in _TIMES:
-        span = getattr(message, field.name)
-        if value or field.message_type.full_name == Duration.DESCRIPTOR.full_name:
-            span.seconds, span.nanos = divmod(round(value * _NANOS), _NANOS)
-    else:
-        getattr(message, field.name).CopyFrom(to_message(value, field.message_type._concrete_class))
-
-
-def _get(message: Message, field: Any, hint: Any) -> Any:
-    value = getattr(message, field.name)
-    inner = _without_none(hint)
-    if _is_map(field):
-        pairs = sorted(value.items())
-        return tuple(pairs) if get_origin(inner) is tuple else dict(pairs)
+        return lambda message, pairs: getattr(message, name).update(dict(pairs))
+    one = _to_item(field)
     if field.is_repeated:
-        return tuple(_item(field, item, get_args(inner)[0]) for item in value)
-    if inner is not hint and not message.HasField(field.name):
-        return None
-    return _item(field, value, inner)
-
-
-def _item(field: Any, value: Any, hint: Any) -> Any:
+        if one is None:
+            return lambda message, items: getattr(message, name).extend(items)
+        return lambda message, items: getattr(message, name).extend(map(one, items))
     if field.message_type is None:
-        return _enum_member(field, value, hint) if field.enum_type is not None else value
+        if one is None:
+            return lambda message, value: setattr(message, name, value)
+        return lambda message, value: setattr(message, name, one(value))
     if field.message_type.full_name in _TIMES:
-        return (value.seconds * _NANOS + value.nanos) / _NANOS
-    return from_message(value, hint)
+        return _put_time(name, always=field.message_type.full_name == Duration.DESCRIPTOR.full_name)
+    return lambda message, value: getattr(message, name).CopyFrom(one(value) if one else value)
 
 
-def _enum_member(field: Any, number: int, hint: type[StrEnum]) -> StrEnum:
-    known = field.enum_type.values_by_number.get(number)
-    if known is None or known.name not in hint.__members__:
-        raise ValueError(f"`{field.name}` (={known.name if known else number}) is not one of {list(hint)}.")
-    return hint[known.name]
+def _put_time(name: str, *, always: bool) -> _Put:
+    def put(message: Any, value: float) -> None:
+        if value or always:
+            span = getattr(message, name)
+            span.seconds, span.nanos = divmod(round(value * _NANOS), _NANOS)
+
+    return put
 
 
-def _scalar(field: Any, value: Any) -> Any:
-    return field.enum_type.values_by_name[value.name].number if field.enum_type is not None else value
+def _to_item(field: Any) -> Callable[[Any], Any] | None:
+    """What a value becomes; None for what stays as it is."""
+    if field.message_type is not None:
+        message_type = field.message_type._concrete_class
+        return lambda item: to_message(item, message_type)
+    if field.enum_type is not None:
+        numbers = {name: value.number for name, value in field.enum_type.values_by_name.items()}
+        return lambda item: numbers[item.name]
+    return None
+
+
+def _get(field: Any, hint: Any) -> _Get:
+    name, inner = field.name, _without_none(hint)
+    if _is_map(field):
+        made = tuple if get_origin(inner) is tuple else dict
+        return lambda message: made(sorted(getattr(message, name).items()))
+    if field.is_repeated:
+        one = _from_item(field, get_args(inner)[0])
+        if one is None:
+            return lambda message: tuple(getattr(message, name))
+        return lambda message: tuple(map(one, getattr(message, name)))
+    single = _from_item(field, inner) or _same
+    if inner is not hint:
+        return lambda message: single(getattr(message, name)) if message.HasField(name) else None
+    return lambda message: single(getattr(message, name))
+
+
+def _from_item(field: Any, hint: Any) -> Callable[[Any], Any] | None:
+    """Inverse of ``_to_item``."""
+    if field.message_type is None:
+        return _enum_member(field, hint) if field.enum_type is not None else None
+    if field.message_type.full_name in _TIMES:
+        return lambda span: (span.seconds * _NANOS + span.nanos) / _NANOS
+    return lambda message: from_message(message, hint)
+
+
+def _enum_member(field: Any, hint: type[StrEnum]) -> Callable[[int], StrEnum]:
+    names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
+    members = {number: hint[name] for number, name in names.items() if name in hint.__members__}
+
+    def member(number: int) -> StrEnum:
+        if number not in members:
+            raise ValueError(f"`{field.name}` (={names.get(number, number)}) is not one of {list(hint)}.")
+        return members[number]
+
+    return member
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _is_map(field: Any) -> bool:

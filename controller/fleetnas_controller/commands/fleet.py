@@ -66,6 +66,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     serve.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
     serve.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
+    serve.add_argument(
+        "--heartbeat-s", type=float, default=2.0, help="how often agents report (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--lease-s", type=float, default=10.0, help="silence after which work is lost (default: %(default)s)"
+    )
     serve.set_defaults(run=_serve)
     device = commands.add_parser("device", help="register, list, check, drain and remove devices")
     verbs = device.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -147,6 +153,7 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
 
     from fleetnas_controller.health import HealthSettings
     from fleetnas_controller.listening import Tls, parse_address
+    from fleetnas_controller.retries import FleetSettings
     from fleetnas_controller.server import ControllerServer
 
     health = HealthSettings(interval_s=args.health_interval, automatic=args.health_interval > 0.0)
@@ -159,6 +166,7 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
         enroll_port=args.enroll_port or (port + 1 if 0 < port < 65_535 else 0),
         health=health,
         metrics_listen=args.metrics_listen,
+        settings=FleetSettings(heartbeat_s=args.heartbeat_s, lease_s=args.lease_s),
     )
     address = await server.start()
     how = f"encrypted, agents join on port {server.enroll_port}" if server.encrypted else "not encrypted"

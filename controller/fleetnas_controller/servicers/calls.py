@@ -10,7 +10,7 @@ from fleetnas_controller.enrolment import Enrolment, digest_of
 from fleetnas_controller.fingerprints import fingerprint
 from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.jobs import Role
-from fleetnas_controller.wire import status_of_error
+from fleetnas_controller.wire import OURS, status_of_error
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, PermissionDeniedError
 
 _SCHEME = "Bearer "
@@ -29,7 +29,9 @@ class Answering:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, FleetNASError):
-            await self._context.abort(status_of_error(error), str(error))
+            # Only ASCII may stand in a header's value; the kind alone is enough.
+            mark = ((OURS, type(error).__name__),)
+            await self._context.abort(status_of_error(error), str(error), mark)
 
 
 class Access:

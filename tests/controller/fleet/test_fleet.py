@@ -31,6 +31,14 @@ def test_device_never_holds_two(world: World) -> None:
     assert (second.state, second.queue_position) == (MeasurementState.QUEUED, 1)
 
 
+def test_least_used_device_is_taken(world: World, good: Measurement, target: Target) -> None:
+    world.join("a")
+    world.create("m1")
+    world.fleet.report("devices/a", world.lease("m1"), good, target)
+    world.join("b")
+    assert world.create("m2").device == "devices/b"
+
+
 def test_result_ends_it_and_frees_the_device(world: World, good: Measurement, target: Target) -> None:
     world.join("a")
     world.create("m1")
@@ -138,7 +146,8 @@ def test_stale_good_result_counts_while_nobody_else_has_one(
     world.pass_time(13, "devices/b")
     current = world.lease()
     assert world.fleet.report("devices/a", stale, good, target).accepted
-    assert world.book.get("m").device == "devices/a"
+    done = world.book.get("m")
+    assert (done.device, done.fencing_token) == ("devices/a", stale.fencing_token)
     assert world.listener.revocations[-1] == ("devices/b", current)
     assert not world.fleet.report("devices/b", current, good, target).accepted
 

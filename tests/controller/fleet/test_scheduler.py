@@ -11,7 +11,8 @@ from fleetnas_controller.jobs import (
     MeasurementState,
     Selector,
 )
-from fleetnas_controller.scheduler import assign
+from fleetnas_controller.scheduler import MeasurementQueue
+from fleetnas_controller.scheduler import assign as assign_queue
 from fleetnas_latency.target import Target
 
 MODELS = st.sampled_from(["", "rk3288", "pixel"])
@@ -28,6 +29,15 @@ def record(index: int, model: str, priority: int, age_s: float, retry_time: floa
     request = MeasurementRequest(str(index), (), "", selector=Selector(model=model), priority=priority)
     state = MeasurementState.QUEUED
     return MeasurementRecord(f"measurements/{index}", request, state, 100 - age_s, 0.0, retry_time=retry_time)
+
+
+def assign(
+    records: list[MeasurementRecord], devices: list[Device], now: float
+) -> list[tuple[MeasurementRecord, Device]]:
+    queue = MeasurementQueue()
+    for one in records:
+        queue.put(one)
+    return assign_queue(queue, devices, now)
 
 
 DEVICES = st.lists(MODELS, max_size=6).map(lambda models: [device(i, m) for i, m in enumerate(models)])
@@ -70,9 +80,37 @@ def test_equal_priority_goes_by_age() -> None:
     assert assign([young, old], [device(0, "")], 100.0)[0][0] is old
 
 
-def test_least_used_device_is_taken() -> None:
-    worn, fresh = device(0, "", fencing_token=9), device(1, "", fencing_token=2)
-    assert assign([record(0, "", 0, 1.0)], [worn, fresh], 100.0)[0][1] is fresh
+def test_first_device_that_fits_is_taken() -> None:
+    first, second = device(0, "pixel"), device(1, "rk3288")
+    assert assign([record(0, "rk3288", 0, 1.0)], [first, second], 100.0)[0][1] is second
+    assert assign([record(0, "", 0, 1.0)], [first, second], 100.0)[0][1] is first
+
+
+@given(RECORDS)
+def test_position_is_the_place_in_the_order(records: list[MeasurementRecord]) -> None:
+    queue = MeasurementQueue()
+    for one in records:
+        queue.put(one)
+    devices = [device(index, model) for index, model in enumerate(("", "rk3288", "pixel"))]
+    order = [one.name for one in queue.matching(devices)]
+    assert [queue.position(name) for name in order] == list(range(1, len(records) + 1))
+
+
+@given(RECORDS, st.data())
+def test_what_is_taken_out_is_gone_and_the_rest_moves_up(
+    records: list[MeasurementRecord], data: st.DataObject
+) -> None:
+    gone = data.draw(st.sets(st.sampled_from([one.name for one in records]))) if records else set()
+    queue, smaller = MeasurementQueue(), MeasurementQueue()
+    for one in records:
+        queue.put(one)
+        if one.name not in gone:
+            smaller.put(one)
+    for name in gone:
+        queue.discard(name)
+    queue.discard("measurements/absent")
+    assert [queue.position(one.name) for one in records] == [smaller.position(one.name) for one in records]
+    assert len(queue) == len(smaller)
 
 
 def test_selector_reads_id_name_runtime_and_labels() -> None:
