@@ -26,8 +26,12 @@ from fleetnas_controller.jobs import (
     grant_name,
     measurement_name,
 )
+from fleetnas_controller.latency_answers import LatencyAnswer, PredictedLatencies
 from fleetnas_controller.listening import parse_address
+from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.search_records import SearchInfo, ToldLatency, TrialInfo, search_name
 from fleetnas_controller.wire import OURS, error_of_status, record_from_pb, to_pb
+from fleetnas_latency.target import Target
 from fleetnas_protos.join import CONTROLLER_NAME
 from fleetnas_protos.v1 import (
     access_pb2,
@@ -36,10 +40,19 @@ from fleetnas_protos.v1 import (
     artifact_pb2_grpc,
     device_pb2,
     device_pb2_grpc,
+    latency_pb2,
+    latency_pb2_grpc,
     measurement_pb2,
     measurement_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
 )
-from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError, UnavailableError
+from fleetnas_search_spaces.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    NotFoundError,
+    UnavailableError,
+)
 
 _CALL_S = 20.0
 _TRANSFER_S = 600.0
@@ -79,6 +92,8 @@ class FleetClient:
         self._measurements = measurement_pb2_grpc.MeasurementServiceStub(self._channel)
         self._artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
         self._access = access_pb2_grpc.AccessServiceStub(self._channel)
+        self._searches = search_pb2_grpc.SearchServiceStub(self._channel)
+        self._latencies = latency_pb2_grpc.LatencyServiceStub(self._channel)
 
     def __enter__(self) -> "FleetClient":
         return self
@@ -274,6 +289,124 @@ class FleetClient:
 
     def delete_grant(self, name: str) -> None:
         self._call(self._access.DeleteGrant, access_pb2.DeleteGrantRequest(name=grant_name(name)))
+
+    # Searches
+
+    def create_search(self, config: SearchConfig) -> SearchInfo:
+        """Begins a search on the controller; with the accuracy ``"client"`` one to propose and tell.
+
+        Raises:
+            AlreadyExistsError: Another search has the name.
+            NotFoundError, InvalidArgumentError: A setting cannot be used.
+        """
+        request = search_pb2.CreateSearchRequest(config=to_pb(config))
+        return record_from_pb(self._call(self._searches.CreateSearch, request), SearchInfo)
+
+    def get_search(self, name: str) -> SearchInfo:
+        request = search_pb2.GetSearchRequest(name=search_name(name))
+        return record_from_pb(self._call(self._searches.GetSearch, request), SearchInfo)
+
+    def list_searches(self) -> tuple[SearchInfo, ...]:
+        """By name."""
+        found: list[SearchInfo] = []
+        token = ""
+        while True:
+            request = search_pb2.ListSearchesRequest(page_size=_PAGE_SIZE, page_token=token)
+            page = self._call(self._searches.ListSearches, request)
+            found += [record_from_pb(one, SearchInfo) for one in page.searches]
+            token = page.next_page_token
+            if not token:
+                return tuple(found)
+
+    def cancel_search(self, name: str) -> SearchInfo:
+        """Ends a search; FailedPreconditionError when it has ended otherwise."""
+        request = search_pb2.CancelSearchRequest(name=search_name(name))
+        return record_from_pb(self._call(self._searches.CancelSearch, request), SearchInfo)
+
+    def list_trials(self, search: str) -> tuple[TrialInfo, ...]:
+        """By number."""
+        found: list[TrialInfo] = []
+        token = ""
+        while True:
+            request = search_pb2.ListTrialsRequest(
+                name=search_name(search), page_size=_PAGE_SIZE, page_token=token
+            )
+            page = self._call(self._searches.ListTrials, request)
+            found += [record_from_pb(one, TrialInfo) for one in page.trials]
+            token = page.next_page_token
+            if not token:
+                return tuple(found)
+
+    def watch_search(self, name: str, timeout_s: float) -> Iterator[tuple[SearchInfo, tuple[TrialInfo, ...]]]:
+        """The search with its trials, then with each change, until it has ended.
+
+        Raises:
+            DeadlineExceededError: It has not ended within ``timeout_s``.
+        """
+        request = search_pb2.WatchSearchRequest(name=search_name(name))
+        call = self._searches.WatchSearch(request, timeout=timeout_s, metadata=self._metadata)
+        try:
+            for answer in call:
+                trials = tuple(record_from_pb(one, TrialInfo) for one in answer.trials)
+                yield record_from_pb(answer.search, SearchInfo), trials
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise DeadlineExceededError(
+                    f"the search '{name}' has not ended within {timeout_s:g} s. Watch it again."
+                ) from error
+            raise self._error(error) from error
+        finally:
+            call.cancel()
+
+    def propose(self, search: str, worker: str = "") -> TrialInfo:
+        """A trial of an open search to evaluate; a named worker that holds one gets that one again.
+
+        Raises:
+            ResourceExhaustedError: The whole budget is proposed.
+            FailedPreconditionError: The search is not open.
+        """
+        request = search_pb2.ProposeRequest(name=search_name(search), worker=worker)
+        return record_from_pb(self._call(self._searches.Propose, request), TrialInfo)
+
+    def tell(
+        self,
+        search: str,
+        number: int,
+        accuracy: float | None,
+        *,
+        latencies: Sequence[ToldLatency] = (),
+        fault: str = "",
+    ) -> TrialInfo:
+        """Ends a trial of an open search: an accuracy in percent, or None and why there is none.
+
+        Returns:
+            The trial as it is stored; told twice, the first counts.
+        """
+        request = search_pb2.TellRequest(name=search_name(search), number=number, fault=fault)
+        if accuracy is not None:
+            request.accuracy = accuracy
+        for one in latencies:
+            request.latencies.add(device=one.device, latency_ms=one.latency_ms, std_ms=one.std_ms)
+        return record_from_pb(self._call(self._searches.Tell, request), TrialInfo)
+
+    # Latencies
+
+    def list_targets(self) -> tuple[Target, ...]:
+        """Targets that searches on the controller have measured."""
+        answer = self._call(self._latencies.ListTargets, latency_pb2.ListTargetsRequest())
+        return tuple(record_from_pb(one, Target) for one in answer.targets)
+
+    def query_latency(self, key: str, *, space: str, device: str = "") -> LatencyAnswer:
+        """What the controller's table knows of an architecture or a block; errors as ``LatencyBook.query``."""
+        request = latency_pb2.QueryLatencyRequest(device=device, space=space, key=key)
+        return record_from_pb(self._call(self._latencies.QueryLatency, request), LatencyAnswer)
+
+    def predict_latencies(
+        self, architectures: Sequence[str], *, space: str, device: str = ""
+    ) -> PredictedLatencies:
+        """Predictions from the controller's table; errors as ``LatencyBook.predict``."""
+        request = latency_pb2.PredictLatenciesRequest(device=device, space=space, architectures=architectures)
+        return record_from_pb(self._call(self._latencies.PredictLatencies, request), PredictedLatencies)
 
     def _call(self, method: Callable[..., Answer], request: Any) -> Answer:
         return self._patiently(lambda: method(request, timeout=_CALL_S, metadata=self._metadata))

@@ -82,3 +82,38 @@ def _health(db: Database) -> None:
         pk=("device", "number"),
         not_null={"check_time", "outcome", "reason", "health_check"},
     )
+
+
+@MIGRATIONS(name="0003_searches")
+def _searches(db: Database) -> None:
+    """Searches that clients ask the controller for, and the trials of those that clients evaluate."""
+    db.table("searches_served").create(
+        {
+            "name": str,
+            "config": str,
+            "state": str,
+            "create_time": float,
+            "reason": str,
+            "result_json": str,
+        },
+        pk="name",
+        not_null={"config", "state", "create_time", "reason", "result_json"},
+    )
+    db.table("told_trials").create(
+        {
+            "search": str,
+            "number": int,
+            "architecture": str,
+            "worker": str,
+            "state": str,
+            "finish_order": int,
+            "accuracy": float,
+            "latencies": str,
+            "macs": int,
+            "params": int,
+            "fault": str,
+            "finish_time": float,
+        },
+        pk=("search", "number"),
+        not_null={"architecture", "worker", "state", "finish_order"},
+    )

@@ -1,6 +1,6 @@
 """One session of a search: opens the run, the fleet and the table, searches, reports."""
 
-__all__ = ["SearchSession", "SessionSettings", "rewrite_report", "stored_result"]
+__all__ = ["SearchSession", "SessionSettings", "check_config", "rewrite_report", "stored_result"]
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ class SearchSession:
         """
         # Mistakes are found before anything is made on the disk.
         if not self._settings.resume:
-            _check(_configured(self._given))
+            check_config(_configured(self._given))
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
             config = self._opened(trials)
@@ -264,8 +264,12 @@ def _configured(given: Mapping[str, Any]) -> SearchConfig:
     return SearchConfig(**{**defaults, **given})
 
 
-def _check(config: SearchConfig) -> None:
-    """Every name in the settings, before anything is begun."""
+def check_config(config: SearchConfig) -> None:
+    """Checks every name in the settings, before anything is begun.
+
+    Raises:
+        NotFoundError, InvalidArgumentError, FailedPreconditionError: One of them cannot be used.
+    """
     space = space_of(config.space)
     accuracy_source(config.accuracy)
     create_strategy(

@@ -25,6 +25,7 @@ from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.health import HealthSettings
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.health_store import SqliteHealthStore
+from fleetnas_controller.latency_answers import LatencyBook
 from fleetnas_controller.listeners import Listeners
 from fleetnas_controller.listening import Tls, parse_address
 from fleetnas_controller.logs import FleetLog
@@ -32,12 +33,17 @@ from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.metrics import FleetMetrics, MetricsEndpoint
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.search_runner import SearchRunner
+from fleetnas_controller.search_store import SqliteSearchStore
+from fleetnas_controller.searches import SearchBook
 from fleetnas_controller.servicers.access_servicer import AccessServicer
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
 from fleetnas_controller.servicers.calls import Access
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
 from fleetnas_controller.servicers.fleet_servicer import FleetServicer
+from fleetnas_controller.servicers.latency_servicer import LatencyServicer
 from fleetnas_controller.servicers.measurement_servicer import MeasurementServicer
+from fleetnas_controller.servicers.search_servicer import SearchServicer
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.storage import storage_errors
 from fleetnas_protos.v1 import (
@@ -49,8 +55,12 @@ from fleetnas_protos.v1 import (
     device_pb2_grpc,
     fleet_pb2,
     fleet_pb2_grpc,
+    latency_pb2,
+    latency_pb2_grpc,
     measurement_pb2,
     measurement_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
 )
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
@@ -67,7 +77,7 @@ _LOCK_FILE = "controller.lock"
 _TICK_S = 0.25
 _STOP_GRACE_S = 1.0
 _MAX_MESSAGE_BYTES = 64 << 20
-_SERVICES = (access_pb2, artifact_pb2, fleet_pb2, device_pb2, measurement_pb2)
+_SERVICES = (access_pb2, artifact_pb2, fleet_pb2, device_pb2, latency_pb2, measurement_pb2, search_pb2)
 
 _OPTIONS = (
     # Without this a second controller would share the port and get half of the calls.
@@ -162,6 +172,16 @@ class ControllerServer:
             ArtifactServicer(artifacts, self._fleet, access), self._server
         )
         access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(grants, access), self._server)
+        runs_dir = data_dir / "runs"
+        self._runner = SearchRunner(runs_dir, data_dir)
+        search_store = SqliteSearchStore(self._store.database, str(data_dir / _STORE_FILE))
+        self._searches = SearchBook(search_store, self._runner, runs_dir, clock)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(
+            SearchServicer(self._searches, access), self._server
+        )
+        latency_pb2_grpc.add_LatencyServiceServicer_to_server(
+            LatencyServicer(LatencyBook(runs_dir / "latency.db"), access), self._server
+        )
         self._add_health_and_reflection()
 
     @property
@@ -191,7 +211,9 @@ class ControllerServer:
             self._endpoint = MetricsEndpoint(self._metrics.registry, self._metrics_listen)
         await self._server.start()
         self._ticking = asyncio.create_task(self._tick())
-        return f"{self._address.host}:{port}"
+        address = f"{self._address.host}:{port}"
+        self._runner.begin(address, self._searches.started, self._searches.ended)
+        return address
 
     @property
     def metrics_address(self) -> str:
@@ -203,6 +225,7 @@ class ControllerServer:
         self._ticking.cancel()
         if self._endpoint is not None:
             self._endpoint.close()
+        await self._runner.stop()
         self._hub.end_all("the controller stops")
         await self._server.stop(_STOP_GRACE_S)
         self._store.close()

@@ -1,14 +1,27 @@
 """The trials of searches, kept: one transaction for each step, so that any instruction may be the last."""
 
-__all__ = ["DeviceReading", "SearchRecord", "SqliteTrials", "Trial", "TrialPhase", "TrialState", "Trials"]
+__all__ = [
+    "DeviceReading",
+    "SearchRecord",
+    "SqliteTrials",
+    "Trial",
+    "TrialPhase",
+    "TrialState",
+    "Trials",
+    "read_trials",
+]
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.storage import storage_errors
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import AlreadyExistsError, NotFoundError
 
@@ -192,6 +205,29 @@ class SqliteTrials:
     def _row(self, search: str, number: int) -> dict[str, Any] | None:
         rows = self._db.table("trials").rows_where("search = ? and number = ?", [search, number])
         return next(iter(rows), None)
+
+
+def read_trials(path: Path, search: str) -> tuple[Trial, ...]:
+    """The trials in another process's store, by number, without disturbing it; none before it has any.
+
+    Raises:
+        As ``storage_errors``.
+    """
+    if not path.is_file():
+        return ()
+    with (
+        storage_errors(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        db.row_factory = sqlite3.Row
+        try:
+            rows = db.execute("select * from trials where search = ? order by number", [search]).fetchall()
+        except sqlite3.OperationalError as error:
+            # The owner is still making it: without tables yet, or locked while it sets up its log.
+            if "no such table" in str(error) or "locked" in str(error):
+                return ()
+            raise
+    return tuple(_from_row(dict(row)) for row in rows)
 
 
 def _to_row(search: str, trial: Trial) -> dict[str, Any]:

@@ -19,10 +19,22 @@ from google.protobuf.message import DecodeError, Message
 
 from fleetnas_controller import jobs
 from fleetnas_controller.health import HealthCheck
+from fleetnas_controller.latency_answers import LatencyAnswer, PredictedLatencies
+from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.search_records import SearchInfo, TrialInfo
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.target import Target
 from fleetnas_protos.mirror import from_message, to_message
-from fleetnas_protos.v1 import access_pb2, artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
+from fleetnas_protos.v1 import (
+    access_pb2,
+    artifact_pb2,
+    device_pb2,
+    fleet_pb2,
+    latency_pb2,
+    measurement_pb2,
+    search_pb2,
+    target_pb2,
+)
 from fleetnas_search_spaces import errors
 
 Data = TypeVar("Data")
@@ -34,6 +46,11 @@ _MESSAGES: dict[type, type[Message]] = {
     Target: target_pb2.Target,
     Measurement: measurement_pb2.MeasurementResult,
     HealthCheck: device_pb2.HealthCheck,
+    LatencyAnswer: latency_pb2.LatencyEntry,
+    PredictedLatencies: latency_pb2.PredictLatenciesResponse,
+    SearchConfig: search_pb2.SearchConfig,
+    SearchInfo: search_pb2.Search,
+    TrialInfo: search_pb2.Trial,
     jobs.Artifact: artifact_pb2.Artifact,
     jobs.Device: device_pb2.Device,
     jobs.Fault: measurement_pb2.Fault,
@@ -67,6 +84,18 @@ def to_pb(data: jobs.Device) -> device_pb2.Device: ...
 def to_pb(data: jobs.Grant) -> access_pb2.Grant: ...
 @overload
 def to_pb(data: HealthCheck) -> device_pb2.HealthCheck: ...
+@overload
+def to_pb(data: LatencyAnswer) -> latency_pb2.LatencyEntry: ...
+@overload
+def to_pb(data: PredictedLatencies) -> latency_pb2.PredictLatenciesResponse: ...
+@overload
+def to_pb(data: SearchConfig) -> search_pb2.SearchConfig: ...
+@overload
+def to_pb(data: SearchInfo) -> search_pb2.Search: ...
+@overload
+def to_pb(data: TrialInfo) -> search_pb2.Trial: ...
+@overload
+def to_pb(data: Target) -> target_pb2.Target: ...
 @overload
 def to_pb(data: jobs.JoinToken) -> device_pb2.JoinToken: ...
 @overload
