@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.commands import measure
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     ):
         verb = _verb(verbs, name, text, f"device {name} bench-1 --data-dir fleet", run)
         verb.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
+    measure.add_parser(verbs)
 
 
 def _verb(
