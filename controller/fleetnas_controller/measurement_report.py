@@ -70,8 +70,9 @@ def measurement_rows(document: Mapping[str, Any]) -> list[list[str]]:
             rows.append([_STATISTICS[Statistic(name)], _span(interval)])
     rows += [
         ["p90, wall time", _tail(document)],
-        ["relative to the anchor", _span(document["ratio_to_anchor"], "") if document["ratio_to_anchor"] else "-"],
-        ["first load, warm load", f"{_value(document['first_load_ms'], ' ms')}, {_value(document['load_ms'], ' ms')}"],
+        ["relative to the anchor", _span(document["ratio_to_anchor"], "")],
+        ["first load", _value(document["first_load_ms"], " ms")],
+        ["warm load", _value(document["load_ms"], " ms")],
         ["peak memory", _memory(document)],
         ["model", f"{document['model_bytes'] / 1e6:.2f} MB"],
         ["warm-up", f"{document['warmup_run_count']} runs, {document['warmup_s']:.1f} s, {warmth}"],
@@ -93,7 +94,9 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _span(interval: Mapping[str, float], unit: str = " ms") -> str:
+def _span(interval: Mapping[str, float] | None, unit: str = " ms") -> str:
+    if interval is None:
+        return _NOT_AVAILABLE
     low, high = interval["low"], interval["high"]
     return f"{interval['value']:.4g}{unit} ({low:.4g} to {high:.4g}, {interval['level']:.0%})"
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_agents.runtimes.litert_model import Activation, TfliteModel
+from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
@@ -28,10 +29,7 @@ def tflite_of_onnx(path: Path) -> bytes:
     """
     import onnx
 
-    try:
-        model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
-    except Exception as error:  # protobuf's, onnx's and the file system's
-        raise InvalidArgumentError(f"'{path.name}' cannot be read as ONNX: {error}") from error
+    model = onnx.shape_inference.infer_shapes(whole_onnx(path))
     return _Conversion(model.graph, path.name).run()
 
 

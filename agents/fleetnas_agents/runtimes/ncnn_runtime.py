@@ -15,6 +15,8 @@ from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.onnx_file import onnx_precision
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+from fleetnas_agents.runtimes.whole_onnx import whole_onnx
+from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.operators import Precision
 
 _CONVERSION_S = 300.0
@@ -108,15 +110,11 @@ def _with_weights_inside(path: Path) -> Path:
     Raises:
         MeasureError: It is no ONNX file, or a weight file is missing.
     """
-    import onnx
-
     whole = path.with_name(f"{path.stem}-whole.onnx")
     try:
-        onnx.save(onnx.load(str(path)), str(whole))
-    except Exception as error:  # protobuf's, onnx's and the file system's
-        raise MeasureError(
-            FaultKind.MODEL, f"'{path.name}' cannot be read as ONNX with its weights: {error}"
-        ) from error
+        whole.write_bytes(whole_onnx(path).SerializeToString())
+    except InvalidArgumentError as error:
+        raise MeasureError(FaultKind.MODEL, str(error)) from error
     return whole
 
 

@@ -95,7 +95,9 @@ def _measure(args: argparse.Namespace) -> int:
     from fleetnas_latency.statistics import Statistic
 
     network = read_network(args.file)
-    _plan(args, Statistic.WALL_MEDIAN)  # mistakes are found before anything is started
+    _plan(
+        args, Statistic(args.statistic or Statistic.WALL_MEDIAN)
+    )  # mistakes are found before anything is started
     with device_session(settings_of(args)) as (client, device), tempfile.TemporaryDirectory() as folder:
         statistic = Statistic(args.statistic) if args.statistic else default_statistic(device, args.threads)
         anchor = None if args.no_anchor else Anchor.uploaded(client, Path(folder))
