@@ -5,6 +5,7 @@ __all__ = [
     "RoundSamples",
     "Series",
     "Statistic",
+    "binomial_cdf",
     "estimate",
     "estimate_sorted",
     "ratio_estimate",
@@ -168,7 +169,7 @@ def _ranks(count: int, quantile: float, level: float) -> tuple[int, int, float]:
     level leaves. With too few samples for a tail the extreme sample is taken and the level is what that gives.
     """
     tail = (1.0 - level) / 2.0
-    below = _binomial_cdf(count, quantile)
+    below = binomial_cdf(count, quantile)
     # The k-th smallest (one-based) lies above the quantile with probability below[k - 1].
     low = max(int(np.searchsorted(below, tail, side="right")), 1)
     high = min(int(np.searchsorted(below, 1.0 - tail, side="left")) + 1, count)
@@ -176,7 +177,7 @@ def _ranks(count: int, quantile: float, level: float) -> tuple[int, int, float]:
     return low - 1, high - 1, min(level, max(covered, 0.0)) if count > 1 else 0.01
 
 
-def _binomial_cdf(count: int, probability: float) -> NDArray[np.float64]:
+def binomial_cdf(count: int, probability: float) -> NDArray[np.float64]:
     """P(at most k successes) for k = 0 .. count, by sums of log ratios of neighbouring terms."""
     k = np.arange(count, dtype=np.float64)
     steps = np.log((count - k) / (k + 1.0)) + math.log(probability / (1.0 - probability))

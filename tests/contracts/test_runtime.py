@@ -37,6 +37,9 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("network")
     model = emit_onnx(graph, WeightPool(folder), key="drawn", external=True)
     (folder / "net.onnx").write_bytes(model.model_bytes)
+    (folder / "cache").mkdir()
+    for one in model.weight_files:
+        (folder / "cache" / one.name).hardlink_to(folder / one.name)  # as an agent's cache does
     module = build_module(graph).eval()
     load_weights(module, graph, WeightPool(folder))
     noise = made_up_input((1, *graph.input_shape), np.dtype(np.float32))

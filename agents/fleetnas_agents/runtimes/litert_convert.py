@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_agents.runtimes.litert_model import Activation, TfliteModel
-from fleetnas_agents.runtimes.onnx_weights import load_whole
+from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
@@ -30,7 +30,7 @@ def tflite_of_onnx(path: Path) -> bytes:
     import onnx
 
     try:
-        model = onnx.shape_inference.infer_shapes(load_whole(path))
+        model = onnx.shape_inference.infer_shapes(whole_onnx(path))
     except onnx.shape_inference.InferenceError as error:
         raise InvalidArgumentError(f"'{path.name}' has no consistent shapes: {error}") from error
     return _Conversion(model.graph, path.name).run()

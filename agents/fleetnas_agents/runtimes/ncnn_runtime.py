@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.onnx_file import onnx_precision
-from fleetnas_agents.runtimes.onnx_weights import load_whole
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
+from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.operators import Precision
 
@@ -110,11 +110,9 @@ def _with_weights_inside(path: Path) -> Path:
     Raises:
         MeasureError: It is no ONNX file, or a weight file is missing.
     """
-    import onnx
-
     whole = path.with_name(f"{path.stem}-whole.onnx")
     try:
-        onnx.save(load_whole(path), str(whole))
+        whole.write_bytes(whole_onnx(path).SerializeToString())
     except InvalidArgumentError as error:
         raise MeasureError(FaultKind.MODEL, str(error)) from error
     return whole

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.commands import measure
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
@@ -113,6 +114,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     health.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
     health.add_argument("--check", action="store_true", help="make a check first, and wait for it")
     health.add_argument("--last", type=int, default=20, help="how many to show (default: %(default)s)")
+    measure.add_parser(verbs)
 
 
 def client_verb(

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fleetnas_agents.runtimes.onnx_weights import load_whole
+from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
@@ -27,7 +27,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_weights_beside_the_model_come_in(model: Path) -> None:
-    whole = load_whole(model)
+    whole = whole_onnx(model)
     onnx.checker.check_model(whole, full_check=True)
     pool = WeightPool(None)
     for tensor in whole.graph.initializer:
@@ -42,10 +42,10 @@ def test_missing_and_short_weight_files_are_named(model: Path) -> None:
     content = largest.read_bytes()
     largest.unlink()
     with pytest.raises(InvalidArgumentError, match=r"net\.onnx.*No such file"):
-        load_whole(model)
+        whole_onnx(model)
     largest.write_bytes(content[:100])
-    with pytest.raises(InvalidArgumentError, match="bytes before the weights of"):
-        load_whole(model)
+    with pytest.raises(InvalidArgumentError, match="has 100 bytes, it needs"):
+        whole_onnx(model)
 
 
 def test_weights_outside_the_folder_are_refused(model: Path) -> None:
@@ -54,10 +54,10 @@ def test_weights_outside_the_folder_are_refused(model: Path) -> None:
     tensor.external_data[0].value = "../cache/secret.f32"
     model.write_bytes(loaded.SerializeToString())
     with pytest.raises(InvalidArgumentError, match="outside"):
-        load_whole(model)
+        whole_onnx(model)
 
 
 def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"no model")
     with pytest.raises(InvalidArgumentError, match=r"'net\.onnx' cannot be read as ONNX"):
-        load_whole(tmp_path / "net.onnx")
+        whole_onnx(tmp_path / "net.onnx")

@@ -1,0 +1,83 @@
+"""`fleetnas device measure` on this machine, from a file to a document."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from fleetnas_controller.cli import main
+
+_QUICK = ["--max-s", "0.5", "--half-width", "50%"]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    weights = numpy_helper.from_array(np.ones((256, 256), np.float32), "w")
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 256]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", tensors[:1], tensors[1:], [weights]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    return tmp_path / "net.onnx"
+
+
+def _document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_file_gets_a_latency_with_everything_beside_it(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["device", "measure", str(network), "--json", *_QUICK])
+    found = _document(capsys)
+    # A machine that is busy while the tests run may disturb it; the code tells so.
+    assert (code == 0) == (found["verdict"] == "ok")
+    latency = found["latency_ms"]
+    assert 0.0 < latency["low"] <= latency["value"] <= latency["high"]
+    assert found["target"]["runtime"] == "onnxruntime"
+    assert found["statistic"] == found["target"]["statistic"] == "cpu_p10"
+    assert found["model_bytes"] == network.stat().st_size
+    assert found["first_load_ms"] > 0.0
+    assert found["load_ms"] > 0.0
+    assert found["ratio_to_anchor"] is not None
+    assert {"governor", "frequency_khz", "temperature_millicelsius", "load"} <= set(found["evidence"])
+
+
+def test_table_shows_interval_verdict_and_evidence(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["device", "measure", str(network), "--no-anchor", "--statistic", "wall_median", *_QUICK])
+    shown = capsys.readouterr().out
+    for word in (
+        "latency",
+        "95%",
+        "verdict",
+        "p90",
+        "warm load",
+        "peak memory",
+        "governor",
+        "relative to the",
+    ):
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--runtime", "tensorrt"], "no runtime 'tensorrt'"),
+        (["--device", "pixel3"], "no device 'pixel3'"),
+        (["--threads", "512"], "--threads 512"),
+        (["--threads", "2", "--statistic", "cpu_p10"], "2 threads"),
+        (["--max-s", "0"], "max_duration_s"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    network: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main(["device", "measure", str(network), *arguments]) == 1
+    said = capsys.readouterr().err.strip()
+    assert words in said
+    assert "\n" not in said
