@@ -134,7 +134,8 @@ class Bench:
 
     def _chosen(self, device: Device, candidates: Ints, asked: Ints, count: int) -> Ints:
         rows = self._table.rows
-        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked])
+        base_count = self._structure.hypotheses[0].base_count
+        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked], base_count)
         taken: list[int] = []
         while len(taken) < min(count, len(candidates)):
             known = taken and chooser.needs_posterior(taken)

@@ -110,9 +110,9 @@ class FewShotModel:
             candidates: In random order; those of ``taken`` were measured already.
             asked: A sample of the networks whose latencies matter.
         """
-        chooser = NetworkChooser(
-            self._believed, self._structure.rows(candidates), self._structure.rows(asked)
-        )
+        rows, asked_rows = self._structure.rows(candidates), self._structure.rows(asked)
+        base_count = self._structure.hypotheses[0].base_count
+        chooser = NetworkChooser(self._believed, rows, asked_rows, base_count)
         return chooser.next(list(taken), self._fitted() if len(self._observed) else None)
 
     def _tick_ms(self) -> float:

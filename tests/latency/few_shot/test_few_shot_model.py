@@ -78,9 +78,9 @@ def test_without_other_devices_thirty_networks_are_enough(
 def test_chosen_networks_are_all_different_and_chance_follows_after_a_while(
     structure: CellStructure, believed: Believed, cells: Cells, device: Device
 ) -> None:
-    taken = _chosen(FewShotModel(structure, believed), cells, device("raw", 3), 26)
-    assert len(set(taken)) == 26
-    assert taken[-3:] == sorted(taken[-3:])  # in the candidates' own order
+    taken = _chosen(FewShotModel(structure, believed), cells, device("raw", 3), 16)
+    assert len(set(taken)) == 16
+    assert taken[7:] == sorted(taken[7:])  # in the candidates' own order
 
 
 def test_explanation_adds_up_to_the_prediction(
