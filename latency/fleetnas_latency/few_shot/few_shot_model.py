@@ -75,6 +75,11 @@ class FewShotModel:
         factor = interval_factor(posterior.left_out_scores, self._pseudo_scores)
         return Prediction(mean_ms, std_ms * factor / _NORMAL_HALF)
 
+    @property
+    def observed(self) -> tuple[Architecture, ...]:
+        """The networks observed, in the order they came."""
+        return self._observed.architectures
+
     def hypothesis_weights(self) -> dict[str, float]:
         """How likely each idea of what the runtime executes is by now."""
         weights = self._fitted().hypothesis_weights()

@@ -24,19 +24,25 @@ _FEWEST_TO_TEACH = 30
 
 
 def few_shot_model(
-    table: LatencyRepository, target: Target, space: SearchSpace, sample: Sequence[Architecture]
+    table: LatencyRepository,
+    target: Target,
+    space: SearchSpace,
+    sample: Sequence[Architecture],
+    structure: ChainStructure | None = None,
 ) -> FewShotModel:
     """What the fleet measures are exported graphs, so blocks are counted as they are in them.
 
     Args:
         sample: Networks drawn from the space, which say how often its blocks occur; two at least.
+        structure: One that knows the space's blocks already, when a model is made again and again.
     """
-    structure = ChainStructure(space)
+    structure = structure or ChainStructure(space)
     found = {one: good_networks(table, one, space) for one in table.targets() if one != target}
     teachers = {one: values for one, values in found.items() if len(set(values[0])) >= _FEWEST_TO_TEACH}
     own = good_networks(table, target, space)
 
     def believe() -> Believed:
+        # Everything is looked at once before, so that all rows are of one width.
         structure.rows([*own[0], *(each for values in teachers.values() for each in values[0])])
         rows = structure.rows(sample)
         sources = [
