@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetnas_controller.client import FleetClient
+from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.embedded import AgentCommand, EmbeddedFleet
 from fleetnas_controller.jobs import Device
-from fleetnas_controller.operator import find_operator_token
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError, near_names
 
 _HOST = "host"
@@ -46,7 +46,7 @@ def device_session(settings: DeviceSettings) -> Iterator[tuple[FleetClient, Devi
         UnavailableError: The controller does not answer, or the embedded agent does not come up.
     """
     if settings.controller is not None:
-        with FleetClient(settings.controller, find_operator_token(settings.data_dir)) as client:
+        with FleetClient(settings.controller, find_credentials(settings.data_dir)) as client:
             yield client, _with_runtime(client.get_device(settings.device), settings.runtime)
         return
     if settings.device != _HOST:

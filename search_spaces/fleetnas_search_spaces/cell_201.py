@@ -3,6 +3,7 @@
 __all__ = [
     "EDGES",
     "OPERATION_NAMES",
+    "PATHS",
     "backward_live",
     "cell_features",
     "forward_live",
@@ -20,7 +21,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 OPERATION_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 _NONE, _SKIP, _CONV_1, _CONV_3, _POOL = range(5)
-_PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 """The edges of each way from input to output."""
 
 
@@ -49,7 +50,7 @@ def backward_live(choices: Sequence[int]) -> tuple[bool, ...]:
 
 def path_operations(choices: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """The operations along each way from input to output that has one on every edge."""
-    walked = (tuple(choices[edge] for edge in path) for path in _PATHS)
+    walked = (tuple(choices[edge] for edge in path) for path in PATHS)
     return tuple(path for path in walked if _NONE not in path)
 
 
