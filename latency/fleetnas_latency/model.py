@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fleetnas_latency.block_counts import BlockCounts
+from fleetnas_latency.observed import Observed
 from fleetnas_latency.regression import Posterior, Prior, fit
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
+from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.operators import Operator
 
 
@@ -68,8 +69,7 @@ class LatencyModel:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._counts = BlockCounts(space)
-        self._observed: dict[str, Architecture] = {}
-        self._sums: dict[str, tuple[float, float]] = {}  # precision, precision x value
+        self._observed = Observed(space)
         self._posterior: Posterior | None = None
 
     @property
@@ -92,25 +92,7 @@ class LatencyModel:
         Raises:
             InvalidArgumentError: A latency is not positive and finite, or the lengths differ; nothing is taken in.
         """
-        values, deviations = np.atleast_1d(latency_ms).astype(float), np.atleast_1d(std_ms).astype(float)
-        if not len(architectures) == len(values) == len(deviations):
-            raise InvalidArgumentError(
-                f"{len(architectures)} architectures came with {len(values)} latencies and {len(deviations)} "
-                "deviations: give one of each per architecture."
-            )
-        usable = np.isfinite(values) & (values > 0.0) & np.isfinite(deviations) & (deviations >= 0.0)
-        if not usable.all():
-            wrong = int(np.flatnonzero(~usable)[0])
-            raise InvalidArgumentError(
-                f"latency {values[wrong]} ms +- {deviations[wrong]} of '{architectures[wrong].key}' cannot be "
-                "learned from: it must be positive and finite."
-            )
-        for one, value, deviation in zip(architectures, values, deviations, strict=True):
-            canonical = self._space.canonical(one)
-            precision = 1.0 / max(deviation, 1e-3 * value) ** 2
-            old_precision, old_sum = self._sums.get(canonical.key, (0.0, 0.0))
-            self._sums[canonical.key] = (old_precision + precision, old_sum + precision * value)
-            self._observed[canonical.key] = canonical
+        self._observed.add([self._counts.canonical(one) for one in architectures], latency_ms, std_ms)
         self._posterior = None
 
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
@@ -123,7 +105,7 @@ class LatencyModel:
             self._counts.entries(one)  # blocks not met before widen the fit
         posterior = self._fitted()
         counts = self._counts.matrix(architectures)
-        positions = {one: index for index, one in enumerate(self._observed.values())}
+        positions = {one: index for index, one in enumerate(self._observed.architectures)}
         same = np.array(
             [positions.get(self._counts.canonical(one), -1) for one in architectures], dtype=np.int64
         )
@@ -133,7 +115,7 @@ class LatencyModel:
     def coverage(self) -> tuple[EntryCoverage, ...]:
         """Every entry met so far, the overhead first; raises FailedPreconditionError before any observation."""
         mean_ms, std_ms = self._fitted().entries()
-        runs = self._counts.matrix(list(self._observed.values())) > 0.0
+        runs = self._counts.matrix(self._observed.architectures) > 0.0
         operators: tuple[Operator | None, ...] = (None, *self._counts.blocks)
         return tuple(
             EntryCoverage(operator, float(mean), float(std), int(count))
@@ -155,13 +137,13 @@ class LatencyModel:
         )
 
     def _fitted(self) -> Posterior:
-        if not self._observed:
+        if not len(self._observed):
             raise FailedPreconditionError(
                 f"no latency of space '{self._space.name}' was observed on this target: measure some networks."
             )
-        counts = self._counts.matrix(list(self._observed.values()))
+        counts = self._counts.matrix(self._observed.architectures)
         if self._posterior is None or self._posterior.entry_count != self._counts.entry_count:
-            precision, weighted = np.array(list(self._sums.values())).T
             prior = Prior.from_features(self._counts.features(), counts)
-            self._posterior = fit(prior, counts, weighted / precision, 1.0 / precision)
+            latency_ms, variance_ms2 = self._observed.latency_ms, self._observed.variance_ms2
+            self._posterior = fit(prior, counts, latency_ms, variance_ms2)
         return self._posterior

@@ -43,6 +43,7 @@ def inverted_residual(
     activation: Activation,
     squeeze_excite: bool = False,
     residual: bool = False,
+    groups: int = 1,
 ) -> Operator:
     """The typed description of one block: the key of its entry in the latency table."""
     return Operator(
@@ -58,6 +59,7 @@ def inverted_residual(
         batch_norm=True,
         squeeze_excite=squeeze_excite,
         residual=residual,
+        groups=groups,
     )
 
 
@@ -103,6 +105,8 @@ def add_inverted_residual(
 ) -> Tensor:
     """Expand, depthwise, project; then the input is added, then squeeze-excitation, if the block has them.
 
+    With groups both 1 x 1 convolutions have them, and the channels are shuffled after the first.
+
     Squeeze-excitation is Light-NAS's: ``relu(x + x * scale)`` on the block's output, reduction 4.
 
     Args:
@@ -112,11 +116,13 @@ def add_inverted_residual(
     with builder.block(block, name):
         x = source
         if block.expansion > 1 or expand_at_one:
-            x = builder.conv("expand", x, hidden_channels, activation=block.activation)
+            x = builder.conv("expand", x, hidden_channels, groups=block.groups, activation=block.activation)
+        if block.groups > 1:
+            x = builder.channel_shuffle("shuffle", x, groups=block.groups)
         x = builder.depthwise(
             "depthwise", x, kernel_px=block.kernel_px, stride=block.stride, activation=block.activation
         )
-        x = builder.conv("project", x, block.out_channels)
+        x = builder.conv("project", x, block.out_channels, groups=block.groups)
         if block.residual:
             x = builder.add("add", source, x)
         if block.squeeze_excite:

@@ -15,7 +15,14 @@ from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 from fleetnas_search_spaces.weights import Weights
 
 _BLOCK_KINDS = frozenset(
-    {OperatorKind.STEM, OperatorKind.INVERTED_RESIDUAL, OperatorKind.DOWNSAMPLE, OperatorKind.HEAD}
+    {
+        OperatorKind.STEM,
+        OperatorKind.INVERTED_RESIDUAL,
+        OperatorKind.DOWNSAMPLE,
+        OperatorKind.RELU_CONV,
+        OperatorKind.BASIC_RESIDUAL,
+        OperatorKind.HEAD,
+    }
 )
 
 
@@ -53,8 +60,10 @@ def load_weights(module: GraphModule, graph: Graph, weights: Weights) -> None:
     """
     with torch.no_grad():
         for node in graph.nodes:
-            main = _main(module, node)
+            main, norm = _main(module, node), _norm(module, node)
             if main is None:
+                if norm is not None:
+                    _load_norm(norm, node, weights)
                 continue
             name, shape = node.name, tuple(main.weight.shape)
             fan_in = int(np.prod(shape[1:]))
@@ -70,16 +79,19 @@ def folded_weights(module: GraphModule, graph: Graph) -> dict[str, NDArray[np.fl
     for node in graph.nodes:
         main, norm = _main(module, node), _norm(module, node)
         if main is None:
+            if norm is not None:
+                gain, shift = _scale_and_shift(norm)
+                arrays[f"{node.name}.weight"] = gain.reshape(-1, 1, 1, 1).float().numpy()
+                arrays[f"{node.name}.bias"] = shift.float().numpy()
             continue
         weight = main.weight.detach().double()
         shift = torch.zeros(len(weight), dtype=torch.float64)
         if main.bias is not None:
             shift = main.bias.detach().double()
         if norm is not None:
-            mean, variance = _running(norm)
-            gain = norm.weight.detach().double() / torch.sqrt(variance + norm.eps)
+            gain, own_shift = _scale_and_shift(norm)
             weight = weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
-            shift = norm.bias.detach().double() + (shift - mean) * gain
+            shift = own_shift + shift * gain
         arrays[f"{node.name}.weight"] = weight.float().numpy()
         if node.operator.bias or node.operator.batch_norm:
             arrays[f"{node.name}.bias"] = shift.float().numpy()
@@ -96,6 +108,8 @@ def _joined(kind: OperatorKind, sources: list[Tensor]) -> Tensor:
         return sources[0] + sources[1]
     if kind is OperatorKind.MULTIPLY:
         return sources[0] * sources[1]
+    if kind is OperatorKind.ZERO:
+        return sources[0] * 0.0
     return sources[0].flatten(1) if kind is OperatorKind.LINEAR else sources[0]
 
 
@@ -118,6 +132,8 @@ def _layer(one: Operator) -> nn.Sequential:
         parts["pool"] = nn.AvgPool2d(one.kernel_px, one.stride, one.padding_px, count_include_pad=False)
     elif one.kind is OperatorKind.MAX_POOL:
         parts["pool"] = nn.MaxPool2d(one.kernel_px, one.stride, one.padding_px)
+    elif one.kind is OperatorKind.CHANNEL_SHUFFLE:
+        parts["shuffle"] = nn.ChannelShuffle(one.groups)
     if one.batch_norm:
         parts["norm"] = nn.BatchNorm2d(one.out_channels)
     parts["activation"] = _activation(one.activation)
@@ -152,6 +168,20 @@ def _running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return norm.running_mean.double(), norm.running_var.double()
 
 
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    mean, variance = _running(norm)
+    gain = norm.weight.detach().double() / torch.sqrt(variance + norm.eps)
+    return gain, norm.bias.detach().double() - mean * gain
+
+
+def _load_norm(norm: nn.BatchNorm2d, node: Node, weights: Weights) -> None:
+    """A folded normalisation: scale and shift, nothing subtracted."""
+    channels = norm.num_features
+    scale = torch.tensor(weights.array(f"{node.name}.weight", (channels, 1, 1, 1), 1)).flatten()
+    norm.weight.copy_(scale)
+    _set_folded(norm, torch.tensor(weights.array(f"{node.name}.bias", (channels,), 0)))
+
+
 def _set_shift(module: GraphModule, node: Node, main: nn.Conv2d | nn.Linear, bias: Tensor) -> None:
     norm = _norm(module, node)
     if norm is None:
@@ -159,9 +189,14 @@ def _set_shift(module: GraphModule, node: Node, main: nn.Conv2d | nn.Linear, bia
             main.bias.copy_(bias)
         return
     norm.weight.fill_(1.0)
+    _set_folded(norm, bias)
+    if main.bias is not None:
+        main.bias.zero_()
+
+
+def _set_folded(norm: nn.BatchNorm2d, bias: Tensor) -> None:
+    """Nothing subtracted, divided by 1, the bias added."""
     norm.bias.copy_(bias)
     if norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.zero_()
         norm.running_var.fill_(1.0 - norm.eps)
-    if main.bias is not None:
-        main.bias.zero_()

@@ -121,9 +121,16 @@ class GraphBuilder:
         return self._add(name, operator, source)
 
     def pool(
-        self, name: str, source: Tensor, *, kind: OperatorKind, kernel_px: int, stride: int = 1
+        self,
+        name: str,
+        source: Tensor,
+        *,
+        kind: OperatorKind,
+        kernel_px: int,
+        stride: int = 1,
+        padding_px: int | None = None,
     ) -> Tensor:
-        """AVERAGE_POOL (padding not counted in the mean) or MAX_POOL, padded by ``kernel_px // 2``."""
+        """AVERAGE_POOL (padding not counted in the mean) or MAX_POOL, padded by ``kernel_px // 2`` if not said."""
         if kind not in (OperatorKind.AVERAGE_POOL, OperatorKind.MAX_POOL):
             raise InvalidArgumentError(f"'{name}' pools with '{kind}': use average_pool or max_pool.")
         operator = Operator(
@@ -133,9 +140,38 @@ class GraphBuilder:
             source.size_px,
             kernel_px=kernel_px,
             stride=stride,
-            padding_px=kernel_px // 2,
+            padding_px=kernel_px // 2 if padding_px is None else padding_px,
         )
         return self._add(name, operator, source)
+
+    def batch_norm(self, name: str, source: Tensor, *, activation: Activation) -> Tensor:
+        """A batch normalisation of its own: after a sum there is no convolution to fold it into."""
+        operator = Operator(
+            OperatorKind.BATCH_NORM,
+            source.channels,
+            source.channels,
+            source.size_px,
+            activation=activation,
+            batch_norm=True,
+        )
+        return self._add(name, operator, source)
+
+    def channel_shuffle(self, name: str, source: Tensor, *, groups: int) -> Tensor:
+        """Channel ``g * (channels / groups) + i`` becomes channel ``i * groups + g``."""
+        if source.channels % groups:
+            raise InvalidArgumentError(
+                f"'{name}' shuffles {source.channels} channels in {groups} groups: the division leaves a remainder."
+            )
+        operator = Operator(
+            OperatorKind.CHANNEL_SHUFFLE, source.channels, source.channels, source.size_px, groups=groups
+        )
+        return self._add(name, operator, source)
+
+    def zero(self, name: str, source: Tensor) -> Tensor:
+        """Zeros in the shape of ``source``, for a cell without a path."""
+        return self._add(
+            name, Operator(OperatorKind.ZERO, source.channels, source.channels, source.size_px), source
+        )
 
     def activation(self, name: str, source: Tensor, activation: Activation) -> Tensor:
         """A pointwise function that no convolution carries."""

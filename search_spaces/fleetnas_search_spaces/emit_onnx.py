@@ -133,6 +133,26 @@ class _Writer:
         }
         return self._add(kind, sources, node.name, attributes)
 
+    def batch_norm(self, node: Node, sources: list[str]) -> str:
+        """Folded it is a scale and a shift a channel: a depthwise convolution, which every runtime has fast."""
+        channels = node.operator.out_channels
+        weight = self._weight(f"{node.name}.weight", (channels, 1, 1, 1), 1)
+        bias = self._weight(f"{node.name}.bias", (channels,), 0)
+        return self._add(
+            "Conv", [*sources, weight, bias], node.name, {"kernel_shape": [1, 1], "group": channels}
+        )
+
+    def channel_shuffle(self, node: Node, sources: list[str]) -> str:
+        one = node.operator
+        split = [1, one.groups, one.in_channels // one.groups, one.in_px, one.in_px]
+        joined = [1, one.in_channels, one.in_px, one.in_px]
+        x = self._add("Reshape", [*sources, self._shape(split)], f"{node.name}.split")
+        x = self._add("Transpose", [x], f"{node.name}.swap", {"perm": [0, 2, 1, 3, 4]})
+        return self._add("Reshape", [x, self._shape(joined)], node.name)
+
+    def zero(self, node: Node, sources: list[str]) -> str:
+        return self._add("Mul", [*sources, self._constant("zero", 0.0)], node.name)
+
     def global_average_pool(self, node: Node, sources: list[str]) -> str:
         return self._add("GlobalAveragePool", sources, node.name)
 
@@ -174,6 +194,14 @@ class _Writer:
         self._tensors[name] = tensor
         return name
 
+    def _shape(self, sizes: list[int]) -> str:
+        name = "shape." + "x".join(map(str, sizes))
+        raw = np.array(sizes, dtype="<i8").tobytes()
+        self._tensors[name] = TensorProto(
+            name=name, data_type=TensorProto.INT64, dims=[len(sizes)], raw_data=raw
+        )
+        return name
+
 
 def _attribute(name: str, value: int | float | list[int]) -> AttributeProto:
     if isinstance(value, list):
@@ -194,6 +222,9 @@ _EMITTERS: Mapping[OperatorKind, _Emitter] = MappingProxyType(
         OperatorKind.AVERAGE_POOL: _Writer.pool,
         OperatorKind.MAX_POOL: _Writer.pool,
         OperatorKind.GLOBAL_AVERAGE_POOL: _Writer.global_average_pool,
+        OperatorKind.BATCH_NORM: _Writer.batch_norm,
+        OperatorKind.CHANNEL_SHUFFLE: _Writer.channel_shuffle,
+        OperatorKind.ZERO: _Writer.zero,
     }
 )
 

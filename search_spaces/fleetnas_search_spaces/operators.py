@@ -21,10 +21,15 @@ class OperatorKind(StrEnum):
     AVERAGE_POOL = "average_pool"
     MAX_POOL = "max_pool"
     GLOBAL_AVERAGE_POOL = "global_average_pool"
+    BATCH_NORM = "batch_norm"  # one that no convolution before it can take in
+    CHANNEL_SHUFFLE = "channel_shuffle"  # of `groups` groups
+    ZERO = "zero"  # its input times 0
 
     STEM = "stem"
     INVERTED_RESIDUAL = "inverted_residual"
     DOWNSAMPLE = "downsample"
+    RELU_CONV = "relu_conv"
+    BASIC_RESIDUAL = "basic_residual"
     HEAD = "head"
 
 

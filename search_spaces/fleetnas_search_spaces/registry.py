@@ -15,9 +15,11 @@ ENTRY_POINT_GROUP = "fleetnas.search_spaces"
 
 _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "fbnet": ("fleetnas_search_spaces.fbnet", "FBNet"),
         "light-nas": ("fleetnas_search_spaces.light_nas", "LightNAS"),
         "mobilenet-v2": ("fleetnas_search_spaces.mobilenet_v2", "MobileNetV2"),
         "mobilenet-v2-paper": ("fleetnas_search_spaces.mobilenet_v2", "mobilenet_v2_paper"),
+        "nas-bench-201": ("fleetnas_search_spaces.nas_bench_201", "NASBench201"),
         "nas-bench-macro": ("fleetnas_search_spaces.nas_bench_macro", "NASBenchMacro"),
     }
 )

@@ -12,12 +12,10 @@ from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import NamedWeights, WeightPool, Weights
 
+NAMES = ("nas-bench-macro", "mobilenet-v2", "mobilenet-v2-paper", "light-nas", "nas-bench-201", "fbnet")
 
-@pytest.fixture(
-    params=[(name, seed) for name in ("nas-bench-macro", "mobilenet-v2", "mobilenet-v2-paper", "light-nas")
-            for seed in (1, 2)],
-    ids=str,
-)  # fmt: skip
+
+@pytest.fixture(params=[(name, seed) for name in NAMES for seed in (1, 2)], ids=str)
 def drawn(request: pytest.FixtureRequest) -> tuple[SearchSpace, Architecture]:
     name, seed = request.param
     found = space(name)
@@ -87,3 +85,14 @@ def test_macs_are_those_torch_executes(drawn: tuple[SearchSpace, Architecture]) 
     with torch.no_grad():
         module(torch.from_numpy(_images(graph.input_shape)))
     assert sum(executed) == macs(graph)
+
+
+def test_cell_without_a_path_is_zeros_in_torch_and_in_onnx() -> None:
+    found = space("nas-bench-201")
+    architecture = found.parse("000000")
+    graph = found.graph(architecture)
+    module = build_module(graph).eval()
+    load_weights(module, graph, WeightPool(None))
+    with torch.no_grad():
+        output = module(torch.from_numpy(_images(graph.input_shape))).numpy()
+    assert _worst_relative_difference(_by_onnx(found, architecture, WeightPool(None)), output) < 1e-4

@@ -11,7 +11,7 @@ from fleetnas_search_spaces.registry import space, space_names
 from fleetnas_search_spaces.weights import WeightPool
 
 
-@pytest.fixture(params=["nas-bench-macro", "mobilenet-v2", "light-nas"])
+@pytest.fixture(params=["nas-bench-macro", "mobilenet-v2", "light-nas", "nas-bench-201", "fbnet"])
 def drawn(request: pytest.FixtureRequest) -> tuple[SearchSpace, Architecture]:
     found = space(request.param)
     return found, found.canonical(found.sample(Random(3)))
@@ -34,7 +34,8 @@ def test_emitted_network_is_valid_and_neither_vanishes_nor_overflows(
     onnx.checker.check_model(onnx.load_from_string(content))
     output = _run(content, graph.input_shape)
     assert np.isfinite(output).all()
-    assert 1e-6 < np.abs(output).max() < 1e6
+    # Fifteen cells of sums without a trained normalisation grow to 1e9; float32 ends at 1e38.
+    assert 1e-6 < np.abs(output).max() < 1e12
 
 
 def test_external_weights_give_the_same_output_as_weights_inside(

@@ -1,0 +1,87 @@
+"""Which network to measure next."""
+
+__all__ = ["NetworkChooser"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleetnas_latency.few_shot.robust_posterior import Believed, Floats, RobustPosterior
+
+_PROBES = 2
+_BY_GAIN = 20
+_ENOUGH_DIFFERENCE = 0.5
+_LEAST_MEAN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChooser:
+    """Two probes, then what lowers the uncertainty most, then by chance.
+
+    The probes are the networks on which the hypotheses differ most: on public devices they settle which one holds.
+    From then on the network is taken that most reduces the mean relative variance of networks drawn from the
+    space, under the mixture as it is after each measurement. Such networks sit in the corners of the space, where
+    from about 20 on they stop helping the fit and see too little of the noise: then chance is better.
+
+    Attributes:
+        candidates: Shape ``(H, C, K)``, the networks that may be measured, in random order.
+        asked: Shape ``(H, M, K)``, a sample of those whose latencies matter.
+    """
+
+    believed: Believed
+    candidates: Floats
+    asked: Floats
+
+    def needs_posterior(self, taken: Sequence[int]) -> bool:
+        """Whether ``next`` looks at what was measured."""
+        return self._probe_count <= len(taken) < _BY_GAIN
+
+    def next(self, taken: Sequence[int], posterior: RobustPosterior | None) -> int:
+        """Index of the candidate to measure after ``taken``, which the posterior knows (None: nothing yet)."""
+        if len(taken) < self._probe_count:
+            return _best(self._differences(taken), taken)
+        if len(taken) >= _BY_GAIN:
+            left = np.ones(self.candidates.shape[1], bool)
+            left[list(taken)] = False
+            return int(np.flatnonzero(left)[0])
+        if posterior is None:
+            return _best(self._prior_gains(), taken)
+        return _best(posterior.gains(self.candidates, self.asked), taken)
+
+    @property
+    def _probe_count(self) -> int:
+        return _PROBES if len(self.believed.weights) > 1 else 0
+
+    def _differences(self, taken: Sequence[int]) -> Floats:
+        """How far the hypotheses' predictions differ, each pair counted up to a limit and once."""
+        mean = np.einsum("hck,hk->hc", self.candidates, self.believed.mean)
+        logs = np.log(np.maximum(mean, _LEAST_MEAN))
+        pairs = np.abs(logs[:, None] - logs[None])
+        seen = pairs[:, :, list(taken)].sum(axis=2)[..., None]
+        gains: Floats = np.minimum(np.minimum(seen, _ENOUGH_DIFFERENCE) + pairs, _ENOUGH_DIFFERENCE).sum(
+            axis=(0, 1)
+        )
+        return gains
+
+    def _prior_gains(self) -> Floats:
+        """Without any measurement: the relative variance that each candidate shares with the others."""
+        total = np.zeros(self.candidates.shape[1])
+        for weight, mean, factor, candidates, asked in zip(
+            self.believed.weights,
+            self.believed.mean,
+            self.believed.factor,
+            self.candidates,
+            self.asked,
+            strict=True,
+        ):
+            left = candidates @ factor / np.maximum(candidates @ mean, _LEAST_MEAN)[:, None]
+            right = asked @ factor / np.maximum(asked @ mean, _LEAST_MEAN)[:, None]
+            total += weight * ((left @ right.T) ** 2).mean(axis=1) / (left**2).sum(axis=1)
+        return total
+
+
+def _best(gains: Floats, taken: Sequence[int]) -> int:
+    gains = gains.copy()
+    gains[list(taken)] = -np.inf
+    return int(gains.argmax())

@@ -1,0 +1,135 @@
+"""What is believed of a device's entries: before measuring, and after as a mixture of Gaussians."""
+
+__all__ = ["Believed", "Component", "Floats", "RobustPosterior", "squared"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST_PREDICTED = 0.1  # of the smallest measurement
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What is believed of the entries under each hypothesis before measuring, for networks of mean latency 1.
+
+    Attributes:
+        mean: Shape ``(H, K)``.
+        factor: Shape ``(H, K, Q)``; the covariance under hypothesis ``h`` is ``factor[h] @ factor[h].T``.
+        weights: Shape ``(H,)``, sum 1.
+    """
+
+    mean: Floats
+    factor: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One hypothesis with one sigma: ``entries = scale * (mean + factor @ solved)``.
+
+    A row ``r`` in the factor's coordinates has the variance ``|r|^2 - |removed @ r|^2`` in units of the scale.
+    """
+
+    hypothesis: int
+    weight: float
+    sigma: float
+    scale_ms: float
+    solved: Floats
+    removed: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class RobustPosterior:
+    """What is believed after measuring. Made by ``fit_robust``.
+
+    Attributes:
+        left_out_scores: Shape ``(N,)``: each measured network's distance from what the others say of it, in
+            standard deviations of that prediction.
+    """
+
+    believed: Believed
+    components: tuple[Component, ...]
+    least_ms: float
+    left_out_scores: Floats
+
+    def hypothesis_weights(self) -> Floats:
+        """Shape ``(H,)``, sum 1."""
+        weights = np.zeros(len(self.believed.weights))
+        for one in self.components:
+            weights[one.hypothesis] += one.weight
+        return weights
+
+    def networks(self, rows: Floats, tick_ms: float = 0.0) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of what a measurement of each network would give, milliseconds.
+
+        Args:
+            rows: Shape ``(H, M, K)``.
+        """
+        means, variances = [], []
+        for one in self.components:
+            mean, variance = self._by(one, rows[one.hypothesis])
+            mean = np.maximum(mean, _LEAST_PREDICTED * self.least_ms)
+            means.append(mean)
+            variances.append(variance + (one.sigma * mean) ** 2 + tick_ms**2 / 12.0)
+        return _mixed(self.components, means, variances)
+
+    def entries(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of each entry, milliseconds, shape ``(K,)`` each."""
+        each = [self._by(one, np.eye(self.believed.mean.shape[1])) for one in self.components]
+        return _mixed(self.components, [one[0] for one in each], [one[1] for one in each])
+
+    def gains(self, candidates: Floats, asked: Floats) -> Floats:
+        """How much measuring each candidate would lower the mean relative variance of the networks asked for.
+
+        Args:
+            candidates: Shape ``(H, C, K)``.
+            asked: Shape ``(H, M, K)``.
+
+        Returns:
+            Shape ``(C,)``.
+        """
+        total = np.zeros(candidates.shape[1])
+        for one in self.components:
+            left = self._relative(one, candidates[one.hypothesis])
+            right = self._relative(one, asked[one.hypothesis])
+            shared = left @ right.T - (left @ one.removed.T) @ (right @ one.removed.T).T
+            own = squared(left) - squared(left @ one.removed.T)
+            total += one.weight * (shared**2).mean(axis=1) / (one.sigma**2 + np.maximum(own, 0.0))
+        return total
+
+    def _relative(self, one: Component, rows: Floats) -> Floats:
+        """Rows in the factor's coordinates, over the network's prediction."""
+        own = rows @ self.believed.factor[one.hypothesis]
+        mean = np.maximum(self._mean(one, rows, own), _LEAST_PREDICTED * self.least_ms) / one.scale_ms
+        relative: Floats = own / mean[:, None]
+        return relative
+
+    def _by(self, one: Component, rows: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance, without the networks' own noise."""
+        own = rows @ self.believed.factor[one.hypothesis]
+        spread = np.maximum(squared(own) - squared(own @ one.removed.T), 0.0)
+        return self._mean(one, rows, own), one.scale_ms**2 * spread
+
+    def _mean(self, one: Component, rows: Floats, own: Floats) -> Floats:
+        mean: Floats = one.scale_ms * (rows @ self.believed.mean[one.hypothesis] + own @ one.solved)
+        return mean
+
+
+def squared(rows: Floats) -> Floats:
+    """Squared length of each row, shape ``(N,)``."""
+    lengths: Floats = np.einsum("nq,nq->n", rows, rows)
+    return lengths
+
+
+def _mixed(
+    components: Sequence[Component], means: Sequence[Floats], variances: Sequence[Floats]
+) -> tuple[Floats, Floats]:
+    weights = np.array([one.weight for one in components])[:, None]
+    mean = (weights * np.array(means)).sum(axis=0)
+    variance = (weights * (np.array(variances) + (np.array(means) - mean) ** 2)).sum(axis=0)
+    return mean, np.sqrt(variance)

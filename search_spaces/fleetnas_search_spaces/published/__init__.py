@@ -1,0 +1,1 @@
+"""Published tables that spaces need to read codes."""
