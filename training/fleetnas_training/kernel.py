@@ -48,9 +48,7 @@ class Kernel:
     groups: Ints | None = None
 
     @staticmethod
-    def prior(
-        feature_count: int, *, noisy: bool, fine: float = 0.1, groups: Ints | None = None
-    ) -> "Kernel":
+    def prior(feature_count: int, *, noisy: bool, fine: float = 0.1, groups: Ints | None = None) -> "Kernel":
         """The medians of the prior, from which fitting starts.
 
         Args:
