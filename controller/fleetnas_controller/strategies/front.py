@@ -100,8 +100,9 @@ class Front:
         return min([worst, *caps])
 
     def _points(self, seen: Mask) -> Floats:
-        """What was found so far: posterior medians of the members seen that keep the caps."""
-        return np.exp(self._beliefs(step=False).mean[seen & self._models.safe()])
+        """What was found so far: the front of the posterior medians of members that keep the caps."""
+        points = np.exp(self._beliefs(step=False).mean[seen & self._models.safe()])
+        return points[nondominated(points)]
 
     def _beliefs(self, *, step: bool) -> Beliefs:
         """Error and costs of every candidate; with ``step`` the deviation of what one more trial may teach."""
