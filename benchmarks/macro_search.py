@@ -44,12 +44,13 @@ _PEERS: Mapping[str, tuple[str, Mapping[int, float]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     budgets = [int(one) for one in options.budgets.split(",")]
+    own = dict(one.split("=", 1) for one in options.option)
     task = macro_task(options.latency_csv, options.cap_fraction, options.latency_noise)
     with ProcessPoolExecutor(options.jobs) as pool:
         for strategy in options.strategies.split(","):
             over = 0
             for budget in budgets:
-                run = partial(search, task, strategy, budget, batch=options.batch)
+                run = partial(search, task, strategy, budget, batch=options.batch, options=own)
                 seeds = range(options.first_seed, options.first_seed + options.seeds)
                 answers = list(pool.map(run, seeds))
                 over += sum(one.over_cap for one in answers)
@@ -69,6 +70,7 @@ def _lines(
         "seeds": options.seeds,
         "first_seed": options.first_seed,
         "batch": options.batch,
+        "options": options.option,
         "cap_fraction": options.cap_fraction if capped else None,
         "latency_noise": options.latency_noise if capped else None,
         "networks": round(statistics.mean(one.distinct_count for one in answers), 1),
@@ -121,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--strategies", default=_DEFAULT, help="comma-separated")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the strategies"
+    )
     parser.add_argument("--budgets", default="50,100,200", help="comma-separated")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)

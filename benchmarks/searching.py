@@ -76,14 +76,21 @@ def macro_task(latency_csv: Path | None, cap_fraction: float, latency_noise: flo
     return Task(macro, accuracy, latency, limit_ms, latency_noise)
 
 
-def search(task: Task, strategy_name: str, budget: int, seed: int, batch: int) -> Answer:
+def search(
+    task: Task,
+    strategy_name: str,
+    budget: int,
+    seed: int,
+    batch: int,
+    options: Mapping[str, str] | None = None,
+) -> Answer:
     """One search of ``budget`` evaluations, each one of the three published trainings at random.
 
     The generators of proposals and of noise are apart, so two strategies meet the same noise.
     """
     caps = () if task.limit_ms is None else (Cap(CapKind.LATENCY_MS, task.limit_ms, _DEVICE),)
     problem = Problem(task.space, caps, accuracy_noise=True)
-    strategy = create_strategy(strategy_name, problem, budget=budget)
+    strategy = create_strategy(strategy_name, problem, budget=budget, options=options)
     trainings = accuracy_source("table:nas-bench-macro:single", seed=seed)
     told: list[Outcome] = []
     while len(told) < budget:

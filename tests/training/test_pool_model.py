@@ -47,7 +47,7 @@ def test_thousands_of_observations_keep_a_bounded_number_of_rows() -> None:
     for _ in range(1_500):
         row = int(rng.integers(0, 50))
         model.observe(_POOL[row], row, _truth(_POOL[row]) + 0.1 * rng.standard_normal(), 0.0)
-    assert model.snapshot()[0] <= 600
+    assert model.row_count <= 600
     np.testing.assert_allclose(model.mean, [_truth(features) for features in _POOL], atol=0.5)
 
 

@@ -3,6 +3,8 @@
 __all__ = ["PoolModel"]
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +37,23 @@ class PoolModel:
         noisy: Whether repeated observations of one architecture differ.
         fine: Prior median of the per-architecture term and the noise, as a share of the quantity's spread.
         focus: The value near which predictions matter most; None: the higher, the more.
+        groups: Which features share a length scale (``Kernel.groups``).
     """
 
     def __init__(
-        self, pool: Floats, pool_ids: Ints, *, noisy: bool, fine: float, focus: float | None = None
+        self,
+        pool: Floats,
+        pool_ids: Ints,
+        *,
+        noisy: bool,
+        fine: float,
+        focus: float | None = None,
+        groups: Ints | None = None,
     ) -> None:
         self._pool = pool.copy()
         self._pool_ids = pool_ids.copy()
         self._focus = focus
-        self._prior = Kernel.prior(pool.shape[1], noisy=noisy, fine=fine)
+        self._prior = Kernel.prior(pool.shape[1], noisy=noisy, fine=fine, groups=groups)
         self._kernel = self._prior
         self._learned: Kernel | None = None
         self._features: list[Floats] = []
@@ -57,6 +67,11 @@ class PoolModel:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    @property
+    def row_count(self) -> int:
+        """Observations that predictions rest on; fewer than were made once these are many."""
+        return len(self._posterior)
 
     @property
     def kernel(self) -> Kernel:
@@ -97,15 +112,20 @@ class PoolModel:
         else:
             self._append(features, architecture_id, target, known_variance)
 
-    def believe(self, features: Floats, architecture_id: int) -> None:
-        """See ``PoolPosterior.believe``."""
-        self._posterior.believe(features, architecture_id, self._kernel.noise_variance)
+    @contextmanager
+    def believing(self, features: Floats, architecture_ids: Sequence[int]) -> Iterator[None]:
+        """Inside, one more observation of each came out as predicted: variances shrink, means stay.
 
-    def snapshot(self) -> tuple[int, Floats]:
-        return self._posterior.snapshot()
-
-    def forget(self, snapshot: tuple[int, Floats]) -> None:
-        self._posterior.forget(snapshot)
+        Args:
+            features: Standardised, shape ``(K, D)``.
+        """
+        before = self._posterior.snapshot()
+        for row, architecture_id in zip(features, architecture_ids, strict=True):
+            self._posterior.believe(row, architecture_id, self._kernel.noise_variance)
+        try:
+            yield
+        finally:
+            self._posterior.forget(before)
 
     def replace(self, columns: Ints, pool: Floats, pool_ids: Ints) -> None:
         """Puts other candidates into some columns of the pool."""

@@ -1,13 +1,13 @@
 """Accuracy in percent <-> the scale on which accuracies are modelled."""
 
-__all__ = ["percent_of", "warp"]
+__all__ = ["CEILING_PERCENT", "percent_of", "warp"]
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-_CEILING_PERCENT = 100.5
+CEILING_PERCENT = 100.5
 """Half a point above the best possible, so that an accuracy of 100 % stays finite."""
 
 
@@ -16,7 +16,7 @@ def warp(accuracy_percent: float) -> float:
 
     Kendall tau on NAS-Bench-Macro at 50 trainings, stage counts as features: .842 with it, .809 without.
     """
-    return -math.log(max(_CEILING_PERCENT - accuracy_percent, 1e-3))
+    return -math.log(max(CEILING_PERCENT - accuracy_percent, 1e-3))
 
 
 def percent_of(
@@ -27,4 +27,4 @@ def percent_of(
     The error is log-normal there, so both are exact.
     """
     error = np.exp(-mean + variance / 2.0)
-    return _CEILING_PERCENT - error, error * np.sqrt(np.expm1(variance))
+    return CEILING_PERCENT - error, error * np.sqrt(np.expm1(variance))

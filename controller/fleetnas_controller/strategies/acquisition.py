@@ -1,6 +1,6 @@
 """What one more evaluation of a candidate is worth."""
 
-__all__ = ["choose", "improvement", "log_cap_score"]
+__all__ = ["GATE", "choose", "improvement", "log_cap_score"]
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from scipy.special import ndtr
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_GATE = 0.02
+GATE = 0.02
 """Candidates less likely than this to keep every cap are not evaluated."""
 
 
@@ -60,7 +60,7 @@ def choose(gain: Floats, kept: Floats, scores: Floats, allowed: Mask) -> int:
         scores: The smallest ``log_cap_score`` of each candidate.
         allowed: At least one.
     """
-    passing = allowed & (kept > _GATE)
+    passing = allowed & (kept > GATE)
     if passing.any():
         return int(np.argmax(np.where(passing, gain * kept, -1.0)))
     return int(np.argmax(np.where(allowed, scores, -np.inf)))

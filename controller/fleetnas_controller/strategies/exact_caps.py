@@ -1,10 +1,16 @@
 """Caps that need no device: MACs and parameters follow from the architecture alone."""
 
-__all__ = ["ExactCaps"]
+__all__ = ["ExactCaps", "exact_count"]
 
 from fleetnas_controller.strategies.strategy import CapKind, Problem
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.cost import macs, params
+from fleetnas_search_spaces.graph import Graph
+
+
+def exact_count(kind: CapKind, graph: Graph) -> int:
+    """The quantity of a network; any kind but the latency."""
+    return {CapKind.MACS: macs, CapKind.PARAMS: params}[kind](graph)
 
 
 class ExactCaps:
@@ -22,7 +28,6 @@ class ExactCaps:
         known = self._known.get(architecture.key)
         if known is None:
             graph = self._space.graph(architecture)
-            counts = {CapKind.MACS: macs, CapKind.PARAMS: params}
-            known = sum(max(0.0, counts[kind](graph) / limit - 1.0) for kind, limit in self._limits)
+            known = sum(max(0.0, exact_count(kind, graph) / limit - 1.0) for kind, limit in self._limits)
             self._known[architecture.key] = known
         return known

@@ -5,7 +5,7 @@ __all__ = ["Evaluated", "History"]
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleetnas_controller.strategies.objective import reward
+from fleetnas_controller.strategies.objective import cost_readings, reward
 from fleetnas_controller.strategies.strategy import Outcome, Problem
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError
@@ -49,7 +49,7 @@ class History:
         self._numbers.add(outcome.number)
         self.finished.add(architecture.key)
         value = reward(outcome, self._problem.caps)
-        if value is None:
+        if value is None or cost_readings(outcome, self._problem.costs) is None:
             self._failed.add(architecture.key)
             return None
         entry = Evaluated(architecture, value)

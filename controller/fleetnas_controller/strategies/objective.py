@@ -1,10 +1,19 @@
 """(accuracy, readings, caps) -> one number, for the strategies that only understand numbers."""
 
-__all__ = ["SIGMAS", "cap_reading", "check_caps", "excesses", "reward", "violation"]
+__all__ = [
+    "SIGMAS",
+    "cap_reading",
+    "check_caps",
+    "check_costs",
+    "cost_readings",
+    "excesses",
+    "reward",
+    "violation",
+]
 
 from collections.abc import Iterable, Sequence
 
-from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Reading
+from fleetnas_controller.strategies.strategy import Cap, CapKind, Cost, Outcome, Reading
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 SIGMAS = 2.0
@@ -30,13 +39,36 @@ def check_caps(caps: Iterable[Cap]) -> None:
             raise InvalidArgumentError(f"the latency cap of {cap.limit} ms names no device; name one")
 
 
-def cap_reading(outcome: Outcome, cap: Cap) -> Reading | None:
-    """The capped quantity in the cap's unit; ``None`` when it was not measured."""
+def cap_reading(outcome: Outcome, cap: Cap | Cost) -> Reading | None:
+    """The quantity in the cap's or cost's unit; ``None`` when it was not measured."""
     if cap.kind is CapKind.MACS:
         return Reading(outcome.macs)
     if cap.kind is CapKind.PARAMS:
         return Reading(outcome.params)
     return outcome.latencies.get(cap.device)
+
+
+def check_costs(costs: Sequence[Cost]) -> None:
+    """Refuses axes of a front that no network can be placed on.
+
+    Raises:
+        InvalidArgumentError: A latency names no device, a corner is not positive, or an axis occurs twice.
+    """
+    for cost in costs:
+        if cost.kind is CapKind.LATENCY_MS and not cost.device:
+            raise InvalidArgumentError("a latency is to be minimised but no device is named; name one")
+        if cost.worst is not None and not cost.worst > 0.0:
+            raise InvalidArgumentError(f"the worst {cost.name} is {cost.worst}; give a number above zero")
+    names = [cost.name for cost in costs]
+    if len(set(names)) != len(names):
+        raise InvalidArgumentError(f"the objectives are {', '.join(names)}; name each only once")
+
+
+def cost_readings(outcome: Outcome, costs: Sequence[Cost]) -> list[Reading] | None:
+    """What a trial costs, axis by axis; ``None`` when one of them was not measured."""
+    readings = [cap_reading(outcome, cost) for cost in costs]
+    known = [reading for reading in readings if reading is not None]
+    return known if len(known) == len(readings) else None
 
 
 def excesses(outcome: Outcome, caps: Sequence[Cap]) -> dict[str, float] | None:

@@ -13,12 +13,13 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from fleetnas_controller.strategies.draws import Draws
 from fleetnas_controller.strategies.exact_caps import ExactCaps
 from fleetnas_controller.strategies.history import History
-from fleetnas_controller.strategies.objective import excesses
+from fleetnas_controller.strategies.objective import cost_readings, excesses
 from fleetnas_controller.strategies.optuna_storage import RewindableStorage
 from fleetnas_controller.strategies.strategy import Outcome, Problem
 from fleetnas_search_spaces.architecture import Architecture
@@ -121,7 +122,8 @@ class OptunaStudy:
         }
         self._memo = optuna.search_space.IntersectionSearchSpace()
         self._storage = RewindableStorage()
-        self._study = optuna.create_study(storage=self._storage, direction="maximize")
+        directions = [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * len(problem.costs)]
+        self._study = optuna.create_study(storage=self._storage, directions=directions)
 
     def ask(self, pending: Sequence[Architecture], rng: Random) -> Architecture:
         mark = self._storage.mark()
@@ -145,8 +147,9 @@ class OptunaStudy:
         value, constraints = entry.reward, dict[str, float]()
         if self._kind.constrained and outcome.accuracy is not None:
             value, constraints = outcome.accuracy, excesses(outcome, self._problem.caps) or {}
+        values = [value, *(reading.value for reading in cost_readings(outcome, self._problem.costs) or ())]
         if not self._kind.writes:
-            self._add(entry.architecture, TrialState.COMPLETE, value=value, constraints=constraints)
+            self._add(entry.architecture, TrialState.COMPLETE, values=values, constraints=constraints)
             return
         with self._sampler(rng):
             self._study.enqueue_trial(self._params(entry.architecture))
@@ -154,7 +157,7 @@ class OptunaStudy:
             self._propose(trial)
             for name, excess in constraints.items():
                 trial.set_constraint(name, excess)
-            self._study.tell(trial, value)
+            self._study.tell(trial, values)
 
     def _propose(self, trial: optuna.Trial) -> None:
         """Lets the sampler write down what it would for a proposal, then takes the enqueued choices instead."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_controller.strategies.draws import Draws
+from fleetnas_controller.strategies.front import Front
 from fleetnas_controller.strategies.history import History
 from fleetnas_controller.strategies.latency_belief import BELIEFS
 from fleetnas_controller.strategies.search_models import SearchModels
@@ -18,6 +19,7 @@ from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
 
 _PARENTS = 15
+_AUTO = {True: "features", False: "blocks"}
 _RENEWED = 24
 """Candidates replaced after each trial where the pool is not the whole space; features of more cost too much."""
 
@@ -40,6 +42,8 @@ class PredictorSearch:
             at 200 evaluations was .024 with blocks and .087 with features (8 seeds); features cost less, 1.2
             against 3.0 CPU seconds for such a search, and stay cheap at thousands of trials.
 
+        design_seed: Draws one of the architectures begun with; searches of an exact source are all alike without.
+
     Raises:
         InvalidArgumentError: ``initial_count`` under 2, ``last_share`` outside 0 to 1.
         NotFoundError: No such latency model.
@@ -52,22 +56,26 @@ class PredictorSearch:
         budget: int | None = None,
         initial_count: int = 12,
         last_share: float = 0.2,
-        latency_model: str = "blocks",
+        latency_model: str = "auto",
+        design_seed: int | None = None,
     ) -> None:
         if initial_count < 2:
             raise InvalidArgumentError(f"initial_count is {initial_count}; a model needs 2 or more")
         if not 0.0 <= last_share <= 1.0:
             raise InvalidArgumentError(f"last_share is {last_share}; give a share between 0 and 1")
-        if latency_model not in BELIEFS:
-            raise NotFoundError(f"no latency model '{latency_model}'; {near_names(latency_model, BELIEFS)}")
+        known = ("auto", *BELIEFS)
+        if latency_model not in known:
+            raise NotFoundError(f"no latency model '{latency_model}'; {near_names(latency_model, known)}")
         self._problem = problem
-        self._belief = BELIEFS[latency_model]
+        self._belief = BELIEFS[_AUTO[bool(problem.costs)] if latency_model == "auto" else latency_model]
         self._initial_count = initial_count
+        self._design_seed = design_seed
         self._first_looks = math.inf if budget is None else budget - round(budget * last_share)
         self._history = History(problem)
         self._draws = Draws(problem)
         self._evaluated: dict[str, None] = {}
         self._state: SearchModels | None = None
+        self._front: Front | None = None
 
     def ask(self, pending: Sequence[Architecture], rng: Random) -> Architecture:
         reference = self._problem.space.canonical(self._problem.space.reference)
@@ -82,7 +90,10 @@ class PredictorSearch:
         allowed = self._allowed(models, taken, pending)
         if not allowed.any():
             return self._draws.fresh(taken, rng)
-        return models.best(allowed, models.candidates.mask(self._evaluated), pending)
+        evaluated = models.candidates.mask(self._evaluated)
+        if self._front is not None:
+            return self._front.best(allowed, evaluated, pending)
+        return models.best(allowed, evaluated, pending)
 
     def tell(self, outcome: Outcome, rng: Random) -> None:
         if outcome.number in self._history:
@@ -90,22 +101,36 @@ class PredictorSearch:
         self._history.add(outcome)
         models = self._models()
         architecture = self._history.own(outcome.architecture)
-        models.renew([architecture], models.leaving(self._evaluated, 1, rng))
+        self._renew([architecture], rng)
         models.observe(architecture, outcome)
+        if self._front is not None:
+            self._front.observe(outcome)
         if outcome.accuracy is not None:
             self._evaluated[architecture.key] = None
         if not models.candidates.whole:
-            relatives = models.candidates.relatives(models.parents(self._evaluated, _PARENTS), _RENEWED, rng)
-            models.renew(relatives, models.leaving(self._evaluated, _RENEWED, rng))
+            self._renew(models.candidates.relatives(self.rank()[:_PARENTS], _RENEWED, rng), rng)
 
     def rank(self) -> Sequence[Architecture]:
-        """See ``Ranks``."""
-        return self._models().ranked(self._evaluated)
+        """See ``Ranks``; of a front its members come first, by accuracy."""
+        models = self._models()
+        return (self._front or models).ranked(self._evaluated)
 
     def _models(self) -> SearchModels:
         if self._state is None:
-            self._state = SearchModels(self._problem, self._initial_count, self._belief)
+            self._state = SearchModels(self._problem, self._initial_count, self._design_seed, self._belief)
+            if self._problem.costs:
+                self._front = Front(self._problem, self._state, self._initial_count)
         return self._state
+
+    def _renew(self, newcomers: Sequence[Architecture], rng: Random) -> None:
+        """Lets newcomers into a pool that is not the whole space, for the least promising."""
+        models = self._models()
+        if models.candidates.whole:
+            return
+        merit = models.accuracy.mean
+        if self._front is not None:
+            merit = self._front.merit(models.candidates.mask(self._evaluated))
+        models.renew(newcomers, models.leaving(merit, self._evaluated, len(newcomers), rng))
 
     def _allowed(
         self, models: SearchModels, taken: set[str], pending: Sequence[Architecture]

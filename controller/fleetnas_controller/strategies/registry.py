@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import UnionType
 from typing import get_args
 
-from fleetnas_controller.strategies.objective import check_caps
+from fleetnas_controller.strategies.objective import check_caps, check_costs
 from fleetnas_controller.strategies.strategy import Problem, Strategy
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
@@ -30,6 +30,9 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
     "predictor": ("predictor", "PredictorSearch"),
     "random": ("random_search", "RandomSearch"),
 }
+
+_ONE_ANSWER = ("annealing", "evolution", "optuna-cmaes")
+"""They climb by one number and cannot search a front."""
 
 _OPTUNA = "optuna-"
 _OPTUNA_NAMES = ("cmaes", "gp", "nsga2", "nsga3", "qmc", "random", "tpe")
@@ -59,10 +62,17 @@ def create_strategy(
 
     Raises:
         NotFoundError: No strategy of that name; the message names the near ones.
-        InvalidArgumentError: An option the strategy does not have, or a value it cannot use.
+        InvalidArgumentError: An option the strategy does not have, a value it cannot use, or a front that it
+            cannot search.
         FailedPreconditionError: A package the strategy needs is not installed, or a plug-in is broken.
     """
     check_caps(problem.caps)
+    check_costs(problem.costs)
+    if problem.costs and name in _ONE_ANSWER:
+        raise InvalidArgumentError(
+            f"strategy '{name}' finds one network, not a front; use one of predictor, random, optuna-nsga2, "
+            "optuna-nsga3, optuna-tpe"
+        )
     factory = _factory(name)
     parameters = {
         key: parameter

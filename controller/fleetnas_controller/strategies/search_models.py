@@ -3,6 +3,7 @@
 __all__ = ["SearchModels"]
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from random import Random
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from fleetnas_controller.strategies.acquisition import choose, improvement, log_cap_score
+from fleetnas_controller.strategies.acquisition import GATE, choose, improvement, log_cap_score
 from fleetnas_controller.strategies.candidates import Candidates
 from fleetnas_controller.strategies.latency_belief import LatencyBelief
 from fleetnas_controller.strategies.objective import SIGMAS
@@ -35,7 +36,7 @@ class SearchModels:
     """Accuracy and latencies of every candidate, and the choices that follow from them.
 
     Args:
-        initial_count: Size of ``design``.
+        initial_count, design_seed: Size of ``design``, and what draws one of its members.
         belief: Makes the model of one device's latencies (``latency_belief.BELIEFS``).
     """
 
@@ -43,29 +44,33 @@ class SearchModels:
         self,
         problem: Problem,
         initial_count: int,
+        design_seed: int | None,
         belief: Callable[[SearchSpace, Candidates, float], LatencyBelief],
     ) -> None:
         self._initial_count = initial_count
+        self._design_seed = design_seed
         self.candidates = Candidates(problem)
         self.accuracy = PoolModel(
             self.candidates.features, self.candidates.ids, noisy=problem.accuracy_noise, fine=_FINE
         )
         self._limits = [cap for cap in problem.caps if cap.kind is CapKind.LATENCY_MS]
-        self._latencies: dict[str, LatencyBelief] = {
-            cap.device: belief(problem.space, self.candidates, cap.limit) for cap in self._limits
+        costs = {one.device: 1.0 for one in problem.costs if one.kind is CapKind.LATENCY_MS}
+        focus_ms = costs | {cap.device: cap.limit for cap in self._limits}
+        self.latencies: dict[str, LatencyBelief] = {
+            device: belief(problem.space, self.candidates, limit_ms) for device, limit_ms in focus_ms.items()
         }
 
     @cached_property
     def design(self) -> list[Architecture]:
         """What to evaluate before the models have learned anything."""
-        return self.candidates.design(self._initial_count)
+        return self.candidates.design(self._initial_count, self._design_seed)
 
     def observe(self, architecture: Architecture, outcome: Outcome) -> None:
         """Learns what the outcome holds: an accuracy, latencies, both or nothing."""
         if outcome.accuracy is not None:
             features = self.candidates.standardised([architecture])[0]
             self.accuracy.observe(features, self.candidates.number(architecture), warp(outcome.accuracy), 0.0)
-        for device, belief in self._latencies.items():
+        for device, belief in self.latencies.items():
             reading = outcome.latencies.get(device)
             if reading is not None:
                 belief.observe(architecture, reading)
@@ -79,37 +84,40 @@ class SearchModels:
             allowed: At least one.
         """
         scores = self._scores()
-        kept = self._kept()
+        kept = self.kept()
         rivals = evaluated & (kept > _SAFE)
         if not rivals.any():
             rivals = evaluated
-        before = self.accuracy.snapshot()
-        for one in pending:
-            features = self.candidates.standardised([one])[0]
-            self.accuracy.believe(features, self.candidates.number(one))
-        variance = self.accuracy.variance
-        self.accuracy.forget(before)
+        with self._accuracy_believing(pending):
+            variance = self.accuracy.variance
         gain = improvement(self.accuracy.mean, variance, self.accuracy.noise_variance, rivals)
         return self.candidates.members[choose(gain, kept, scores, allowed)]
+
+    def believing(self, pending: Sequence[Architecture]) -> list[AbstractContextManager[None]]:
+        """For each model a context in which the pending ones came out as predicted."""
+        return [
+            self._accuracy_believing(pending),
+            *(one.believing(pending) for one in self.latencies.values()),
+        ]
 
     def ranked(self, evaluated: Collection[str]) -> list[Architecture]:
         """Evaluated members, best answer first: those safely under every cap by accuracy, then the near misses."""
         columns = np.flatnonzero(self.candidates.mask(evaluated))
         scores, mean = self._scores()[columns], self.accuracy.mean[columns]
-        safe = (scores >= SIGMAS) & self.candidates.allowed[columns]
+        safe = self.safe()[columns]
         merit = np.where(safe, mean, scores)
         order = np.lexsort((columns, -merit, ~self.candidates.allowed[columns], ~safe))
         return [self.candidates.members[column] for column in columns[order]]
 
-    def parents(self, evaluated: Collection[str], count: int) -> list[Architecture]:
-        """The most promising evaluated members."""
-        return self.ranked(evaluated)[:count]
+    def leaving(self, merit: Floats, evaluated: Collection[str], count: int, rng: Random) -> list[int]:
+        """Columns to give away: of the worse half by merit, first those never evaluated.
 
-    def leaving(self, evaluated: Collection[str], count: int, rng: Random) -> list[int]:
-        """Columns to give away: of the worse half by posterior mean, first those never evaluated."""
+        Args:
+            merit: Shape ``(M,)``, the more the better.
+        """
         if self.candidates.whole:
             return []
-        order = np.argsort(self.accuracy.mean, kind="stable")
+        order = np.argsort(merit, kind="stable")
         worse = order[: int(_SETTLED * len(order))]
         seen = self.candidates.mask(evaluated)[worse]
         spare = [int(column) for column in worse[~seen]]
@@ -123,14 +131,34 @@ class SearchModels:
         if change is None:
             return
         self.accuracy.replace(change.columns, change.features, change.ids)
-        for belief in self._latencies.values():
+        for belief in self.latencies.values():
             belief.replace(change)
 
-    def _kept(self) -> Floats:
+    def passing(self, kept: Floats) -> Mask:
+        """Which candidates are likely enough to keep the caps to be worth a trial."""
+        passing: Mask = kept > GATE
+        return passing
+
+    def nearest(self, allowed: Mask) -> int:
+        """The allowed candidate that misses the caps by least, in standard deviations."""
+        return int(np.argmax(np.where(allowed, self._scores(), -np.inf)))
+
+    def safe(self) -> Mask:
+        """Which candidates keep every cap, the latencies with deviations to spare."""
+        safe: Mask = (self._scores() >= SIGMAS) & self.candidates.allowed
+        return safe
+
+    def _accuracy_believing(self, pending: Sequence[Architecture]) -> AbstractContextManager[None]:
+        if not pending:
+            return nullcontext()
+        numbers = [self.candidates.number(one) for one in pending]
+        return self.accuracy.believing(self.candidates.standardised(pending), numbers)
+
+    def kept(self) -> Floats:
         """Probability that every latency cap holds, devices taken as independent."""
         kept = np.ones(len(self.candidates))
         for cap in self._limits:
-            mean, std = self._latencies[cap.device].log_ms()
+            mean, std = self.latencies[cap.device].log_ms()
             kept *= ndtr(log_cap_score(np.log(cap.limit), mean, std))
         return kept
 
@@ -138,6 +166,6 @@ class SearchModels:
         """The smallest margin to a latency cap, in standard deviations; infinite without one."""
         scores = np.full(len(self.candidates), np.inf)
         for cap in self._limits:
-            mean, std = self._latencies[cap.device].log_ms()
+            mean, std = self.latencies[cap.device].log_ms()
             scores = np.minimum(scores, log_cap_score(np.log(cap.limit), mean, std))
         return scores

@@ -1,6 +1,6 @@
 """What a strategy is told, what it answers, and nothing else."""
 
-__all__ = ["Cap", "CapKind", "Outcome", "Problem", "Ranks", "Reading", "Strategy"]
+__all__ = ["Cap", "CapKind", "Cost", "Outcome", "Problem", "Ranks", "Reading", "Strategy"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,16 +38,38 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """A quantity that is to be small where accuracy is to be high: an axis of the front.
+
+    Attributes:
+        worst: The value from which on a network is of no use; None: the strategy takes the worst of the first trials.
+        device: The device a latency is about; empty for the others.
+    """
+
+    kind: CapKind
+    device: str = ""
+    worst: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{self.device}" if self.device else str(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What is searched: the most accurate architecture of ``space`` that keeps every cap.
 
     Attributes:
         accuracy_noise: Whether evaluating an architecture twice may give two accuracies.
+        costs: Not empty: instead of one architecture the front of accuracy against these is searched.
+        worst_accuracy: Percent; of a front, the accuracy up to which a network is of no use.
     """
 
     space: SearchSpace
     caps: tuple[Cap, ...] = ()
     accuracy_noise: bool = False
+    costs: tuple[Cost, ...] = ()
+    worst_accuracy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

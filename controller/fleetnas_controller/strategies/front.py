@@ -1,0 +1,131 @@
+"""Which candidate is expected to move the front of accuracy and costs farthest."""
+
+__all__ = ["Front"]
+
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetnas_controller.strategies.exact_caps import exact_count
+from fleetnas_controller.strategies.hypervolume import Beliefs, expected_gain, log_room, nondominated
+from fleetnas_controller.strategies.objective import cap_reading
+from fleetnas_controller.strategies.search_models import SearchModels
+from fleetnas_controller.strategies.strategy import CapKind, Cost, Outcome, Problem
+from fleetnas_search_spaces.architecture import Architecture
+from fleetnas_training.warp import CEILING_PERCENT
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_SCORED = 1_500
+"""Candidates whose gain is computed. With 400 the share of the front found fell from 78/90/95 to 77/87/94 %."""
+
+_SMALLEST = 1e-9
+
+
+class Front:
+    """Expected hypervolume improvement over the models of a search.
+
+    The corner up to which volume counts never moves once the first trials are in: one that followed the search
+    left 95 % of a front that a fixed one found to 99.9 %.
+
+    Args:
+        initial_count: How many trials settle the corner where the problem leaves it open.
+    """
+
+    def __init__(self, problem: Problem, models: SearchModels, initial_count: int) -> None:
+        self._problem = problem
+        self._models = models
+        self._initial_count = initial_count
+        self._first: list[Outcome] = []
+        self._counts: dict[tuple[CapKind, str], float] = {}
+
+    def observe(self, outcome: Outcome) -> None:
+        if len(self._first) < self._initial_count:
+            self._first.append(outcome)
+
+    def best(self, allowed: Mask, evaluated: Mask, pending: Sequence[Architecture]) -> Architecture:
+        """The candidate of the largest expected gain; pending ones count as if they had come out as predicted.
+
+        Args:
+            allowed: At least one.
+        """
+        models, candidates = self._models, self._models.candidates
+        own = [candidates.members[c] for one in pending if (c := candidates.column(one)) is not None]
+        kept, worst = models.kept(), self.worst()
+        points = self._points(evaluated | candidates.mask([one.key for one in own]))
+        with ExitStack() as stack:
+            for belief in models.believing(own):
+                stack.enter_context(belief)
+            beliefs = self._beliefs(step=True)
+        rows = np.flatnonzero(allowed & models.passing(kept))
+        if len(rows) == 0:
+            return candidates.members[models.nearest(allowed)]
+        room = log_room(beliefs.at(rows), points, worst)
+        rows = rows[np.argsort(-room, kind="stable")[:_SCORED]]
+        gain = expected_gain(beliefs.at(rows), points, worst) * kept[rows]
+        return candidates.members[int(rows[np.argmax(gain)])]
+
+    def ranked(self, evaluated: Collection[str]) -> list[Architecture]:
+        """Evaluated members: the front by descending accuracy, then the rest; those that break a cap last."""
+        candidates = self._models.candidates
+        columns = np.flatnonzero(candidates.mask(evaluated))
+        mean = self._beliefs(step=False).mean[columns]
+        safe = self._models.safe()[columns]
+        first = np.zeros(len(columns), dtype=bool)
+        first[np.flatnonzero(safe)[nondominated(mean[safe])]] = True
+        order = np.lexsort((columns, mean[:, 0], ~first, ~safe))
+        return [candidates.members[column] for column in columns[order]]
+
+    def merit(self, evaluated: Mask) -> Floats:
+        """How promising each candidate is, for the renewal of the pool; shape ``(M,)``."""
+        points = self._points(evaluated)
+        return log_room(self._beliefs(step=False), points, self.worst())
+
+    def worst(self) -> Floats:
+        """The corner: error, then the costs, as the problem says or as the first trials were, and no cap beyond."""
+        return np.array(
+            [
+                CEILING_PERCENT - self._problem.worst_accuracy,
+                *(self._worst_cost(cost) for cost in self._problem.costs),
+            ]
+        )
+
+    def _worst_cost(self, cost: Cost) -> float:
+        readings = [reading.value for one in self._first if (reading := cap_reading(one, cost)) is not None]
+        worst = cost.worst if cost.worst is not None else max(readings, default=1.0)
+        caps = [cap.limit for cap in self._problem.caps if (cap.kind, cap.device) == (cost.kind, cost.device)]
+        return min([worst, *caps])
+
+    def _points(self, seen: Mask) -> Floats:
+        """What was found so far: the front of the posterior medians of members that keep the caps."""
+        points = np.exp(self._beliefs(step=False).mean[seen & self._models.safe()])
+        return points[nondominated(points)]
+
+    def _beliefs(self, *, step: bool) -> Beliefs:
+        """Error and costs of every candidate; with ``step`` the deviation of what one more trial may teach."""
+        accuracy = self._models.accuracy
+        variance = accuracy.variance
+        if step:
+            variance = np.square(variance) / (variance + accuracy.noise_variance)
+        means, stds = [-accuracy.mean], [np.sqrt(variance)]
+        for cost in self._problem.costs:
+            mean, std = self._cost(cost)
+            means.append(mean)
+            stds.append(std)
+        return Beliefs(np.stack(means, axis=1), np.stack(stds, axis=1))
+
+    def _cost(self, cost: Cost) -> tuple[Floats, Floats]:
+        if cost.kind is CapKind.LATENCY_MS:
+            return self._models.latencies[cost.device].log_ms()
+        counts = [self._count(cost.kind, one) for one in self._models.candidates.members]
+        return np.log(np.maximum(counts, _SMALLEST)), np.zeros(len(counts))
+
+    def _count(self, kind: CapKind, one: Architecture) -> float:
+        known = self._counts.get((kind, one.key))
+        if known is None:
+            known = float(exact_count(kind, self._problem.space.graph(one)))
+            self._counts[kind, one.key] = known
+        return known
