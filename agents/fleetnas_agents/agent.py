@@ -222,11 +222,11 @@ class Agent:
     def _offer(self, report: fleet_pb2.Report) -> None:
         self._outbox.put_nowait(fleet_pb2.AgentMessage(report=report))
 
-    async def _download(self, sha256: str) -> AsyncIterator[bytes]:
+    async def _download(self, sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:
         if self._channel is None:
             raise MeasureError.infrastructure("the connection was lost before the files were there")
         stub = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
-        request = artifact_pb2.DownloadArtifactRequest(sha256=sha256)
+        request = artifact_pb2.DownloadArtifactRequest(sha256=sha256, offset_bytes=offset_bytes)
         metadata = self._membership.metadata
         try:
             async for part in stub.DownloadArtifact(request, metadata=metadata, timeout=600.0):

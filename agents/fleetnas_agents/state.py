@@ -19,6 +19,7 @@ from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError
 
 _CACHE_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
 
 
 class AgentState:
@@ -84,7 +85,7 @@ class AgentState:
                 path.unlink(missing_ok=True)
         return found
 
-    async def job_folder(self, job: Job, download: Callable[[str], AsyncIterator[bytes]]) -> Path:
+    async def job_folder(self, job: Job, download: Callable[[str, int], AsyncIterator[bytes]]) -> Path:
         """A new folder with the job's files, fetched where the cache lacks them.
 
         Raises:
@@ -112,28 +113,39 @@ class AgentState:
     def drop_job_folder(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
-    async def _cached(self, one: ModelFile, download: Callable[[str], AsyncIterator[bytes]]) -> Path:
+    async def _cached(self, one: ModelFile, download: Callable[[str, int], AsyncIterator[bytes]]) -> Path:
         path = self._folder / "cache" / one.sha256
         if path.is_file() and path.stat().st_size == one.size_bytes:
             os.utime(path)
             return path
-        partial = path.with_name(f".{one.sha256}.{uuid.uuid4().hex[:8]}.part")
-        digest, size_bytes = hashlib.sha256(), 0
-        try:
-            with partial.open("wb") as file:
-                async for chunk in download(one.sha256):
-                    size_bytes += len(chunk)
-                    if size_bytes > one.size_bytes:
-                        break
-                    digest.update(chunk)
-                    file.write(chunk)
-            if size_bytes != one.size_bytes or digest.hexdigest() != one.sha256:
-                text = f"file {one.sha256[:12]} did not arrive as announced ({size_bytes} of {one.size_bytes} bytes)."
-                raise MeasureError(FaultKind.INFRASTRUCTURE, text)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        partial = path.with_name(f".{one.sha256}.part")
+        await self._fetch(one, partial, download)
+        partial.replace(path)
         return path
+
+    async def _fetch(
+        self, one: ModelFile, partial: Path, download: Callable[[str, int], AsyncIterator[bytes]]
+    ) -> None:
+        """Goes on where a connection that broke had come to; what arrived wrong is thrown away."""
+        digest, size_bytes = hashlib.sha256(), 0
+        with partial.open("a+b") as file:
+            file.seek(0)
+            while chunk := file.read(_READ_BYTES):
+                digest.update(chunk)
+                size_bytes += len(chunk)
+            if size_bytes > one.size_bytes:
+                file.truncate(0)
+                digest, size_bytes = hashlib.sha256(), 0
+            async for chunk in download(one.sha256, size_bytes):
+                size_bytes += len(chunk)
+                if size_bytes > one.size_bytes:
+                    break
+                digest.update(chunk)
+                file.write(chunk)
+        if size_bytes != one.size_bytes or digest.hexdigest() != one.sha256:
+            partial.unlink(missing_ok=True)
+            text = f"file {one.sha256[:12]} did not arrive as announced ({size_bytes} of {one.size_bytes} bytes)."
+            raise MeasureError(FaultKind.INFRASTRUCTURE, text)
 
     def _trim(self, keep: set[str]) -> None:
         files = sorted((self._folder / "cache").iterdir(), key=lambda path: -path.stat().st_mtime)

@@ -23,7 +23,7 @@ class Work:
     """Runs one job at a time and keeps its report before anybody hears of it.
 
     Args:
-        download: Fetches a file by its SHA-256.
+        download: Fetches a file by its SHA-256, from an offset on.
         reported: Called with every new report.
     """
 
@@ -31,7 +31,7 @@ class Work:
         self,
         driver: Driver,
         state: AgentState,
-        download: Callable[[str], AsyncIterator[bytes]],
+        download: Callable[[str, int], AsyncIterator[bytes]],
         reported: Callable[[fleet_pb2.Report], None],
     ) -> None:
         self._driver = driver

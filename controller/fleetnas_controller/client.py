@@ -3,6 +3,7 @@
 __all__ = ["FleetClient"]
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -118,13 +119,24 @@ class FleetClient:
             request = artifact_pb2.GetArtifactRequest(sha256=artifact.sha256)
             self._call(self._artifacts.GetArtifact, request)
         except NotFoundError:
-            # A fresh iterator for each try: what was sent into a broken connection is gone.
-            self._patiently(
-                lambda: self._artifacts.UploadArtifact(
-                    _parts(artifact, content), timeout=_TRANSFER_S, metadata=self._metadata
-                )
-            )
+            self._patiently(lambda: self._upload(artifact, content))
         return artifact
+
+    def _upload(self, artifact: Artifact, content: Path | bytes) -> None:
+        """From where an earlier try broke off, if there was one and nobody else goes on with it."""
+        asked = artifact_pb2.GetUploadRequest(sha256=artifact.sha256)
+        offset_bytes = self._artifacts.GetUpload(
+            asked, timeout=_CALL_S, metadata=self._metadata
+        ).received_bytes
+        for start in {offset_bytes: None, 0: None}:
+            try:
+                self._artifacts.UploadArtifact(
+                    _parts(artifact, content, start), timeout=_TRANSFER_S, metadata=self._metadata
+                )
+                return
+            except grpc.RpcError as error:
+                if start == 0 or error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                    raise
 
     # Measurements
 
@@ -462,12 +474,11 @@ def _is_from_servicer(error: Any) -> bool:
     return any(key == OURS for key, _ in error.trailing_metadata() or ())
 
 
-def _parts(artifact: Artifact, content: Path | bytes) -> Iterator[artifact_pb2.UploadArtifactRequest]:
-    yield artifact_pb2.UploadArtifactRequest(artifact=to_pb(artifact))
-    if isinstance(content, bytes):
-        for start in range(0, len(content), _CHUNK_BYTES):
-            yield artifact_pb2.UploadArtifactRequest(chunk=content[start : start + _CHUNK_BYTES])
-        return
-    with content.open("rb") as file:
+def _parts(
+    artifact: Artifact, content: Path | bytes, offset_bytes: int
+) -> Iterator[artifact_pb2.UploadArtifactRequest]:
+    yield artifact_pb2.UploadArtifactRequest(artifact=to_pb(artifact), offset_bytes=offset_bytes)
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+        file.seek(offset_bytes)
         while chunk := file.read(_CHUNK_BYTES):
             yield artifact_pb2.UploadArtifactRequest(chunk=chunk)

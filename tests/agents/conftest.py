@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fleetnas_agents.jobs import Job, Lease, ModelFile
+from fleetnas_agents.jobs import Job, Lease, MeasureError, ModelFile
 from fleetnas_latency.measurement import Plan
 
 PLAN = Plan(
@@ -46,16 +46,21 @@ class Shelf:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.offsets: list[int] = []
+        self.breaks_after: int | None = None
 
     def add(self, path: str, content: bytes) -> ModelFile:
         sha256 = hashlib.sha256(content).hexdigest()
         self.files[sha256] = content
         return ModelFile(path, sha256, len(content))
 
-    async def download(self, sha256: str) -> AsyncIterator[bytes]:
+    async def download(self, sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:
         self.asked.append(sha256)
-        content = self.files[sha256]
-        for start in range(0, len(content), 1000):
+        self.offsets.append(offset_bytes)
+        content = self.files[sha256][offset_bytes:]
+        for number, start in enumerate(range(0, len(content), 1000)):
+            if number == self.breaks_after:
+                raise MeasureError.infrastructure("the connection was lost while a file was fetched")
             yield content[start : start + 1000]
 
     def job(self, *, anchor: bytes | None = None, content: bytes | None = None) -> Job:

@@ -47,6 +47,25 @@ def test_file_is_fetched_once(state: AgentState, shelf: Any, next_lease: Callabl
     assert len(shelf.asked) == 1
 
 
+def test_broken_download_is_gone_on_with(state: AgentState, shelf: Any) -> None:
+    job = shelf.job(content=b"0123456789" * 1000)
+    shelf.breaks_after = 3
+    with pytest.raises(MeasureError, match="connection was lost"):
+        fetch(state, job, shelf)
+    shelf.breaks_after = None
+    folder = fetch(state, job, shelf)
+    assert (folder / "net.onnx").read_bytes() == b"0123456789" * 1000
+    assert shelf.offsets == [0, 3000]
+
+
+def test_leftover_that_is_too_long_is_begun_anew(state: AgentState, shelf: Any, tmp_path: Path) -> None:
+    job = shelf.job()
+    file = job.files[0]
+    (tmp_path / "agent" / "cache" / f".{file.sha256}.part").write_bytes(bytes(file.size_bytes + 1))
+    assert (fetch(state, job, shelf) / "net.onnx").stat().st_size == file.size_bytes
+    assert shelf.offsets == [0]
+
+
 @pytest.mark.parametrize("arrives", [b"", b"short", b"x" * 100_000])
 def test_file_that_did_not_arrive_whole_is_not_kept(state: AgentState, shelf: Any, arrives: bytes) -> None:
     job = shelf.job()

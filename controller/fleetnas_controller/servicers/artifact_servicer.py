@@ -30,6 +30,12 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
             self._access.viewer(context)
             return to_pb(self._artifacts.get(request.sha256))
 
+    async def GetUpload(self, request: pb.GetUploadRequest, context: Any) -> pb.Upload:
+        async with Answering(context):
+            self._access.operator(context)
+            received_bytes = self._artifacts.received_bytes(request.sha256)
+            return pb.Upload(sha256=request.sha256, received_bytes=received_bytes)
+
     async def UploadArtifact(
         self, request_iterator: AsyncIterator[pb.UploadArtifactRequest], context: Any
     ) -> pb.Artifact:
@@ -39,7 +45,7 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
             if first is None or first.WhichOneof("part") != "artifact":
                 raise InvalidArgumentError("an upload begins with `artifact`. Send it first.")
             announced = record_from_pb(first.artifact, Artifact)
-            with self._artifacts.writer(announced) as writer:
+            with self._artifacts.writer(announced, first.offset_bytes) as writer:
                 async for part in request_iterator:
                     writer.write(part.chunk)
             return to_pb(announced)
@@ -50,7 +56,7 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
         async with Answering(context):
             if self._access.role(context) is not Role.OPERATOR:
                 self._check_holder(self._access.device(context), request.sha256)
-            for chunk in self._artifacts.chunks(request.sha256, _CHUNK_BYTES):
+            for chunk in self._artifacts.chunks(request.sha256, _CHUNK_BYTES, request.offset_bytes):
                 yield pb.DownloadArtifactResponse(chunk=chunk)
 
     def _check_holder(self, device: str, sha256: str) -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fleetnas_protos/v1/artifact.proto\x12\x12\x66leetnas_protos.v1\".\n\x08\x41rtifact\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"$\n\x12GetArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"b\n\x15UploadArtifactRequest\x12\x30\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1c.fleetnas_protos.v1.ArtifactH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\")\n\x17\x44ownloadArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\")\n\x18\x44ownloadArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xb4\x02\n\x0f\x41rtifactService\x12S\n\x0bGetArtifact\x12&.fleetnas_protos.v1.GetArtifactRequest\x1a\x1c.fleetnas_protos.v1.Artifact\x12[\n\x0eUploadArtifact\x12).fleetnas_protos.v1.UploadArtifactRequest\x1a\x1c.fleetnas_protos.v1.Artifact(\x01\x12o\n\x10\x44ownloadArtifact\x12+.fleetnas_protos.v1.DownloadArtifactRequest\x1a,.fleetnas_protos.v1.DownloadArtifactResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fleetnas_protos/v1/artifact.proto\x12\x12\x66leetnas_protos.v1\".\n\x08\x41rtifact\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"$\n\x12GetArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"\"\n\x10GetUploadRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"0\n\x06Upload\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x16\n\x0ereceived_bytes\x18\x02 \x01(\x03\"x\n\x15UploadArtifactRequest\x12\x30\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1c.fleetnas_protos.v1.ArtifactH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x14\n\x0coffset_bytes\x18\x03 \x01(\x03\x42\x06\n\x04part\"?\n\x17\x44ownloadArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\")\n\x18\x44ownloadArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\x83\x03\n\x0f\x41rtifactService\x12S\n\x0bGetArtifact\x12&.fleetnas_protos.v1.GetArtifactRequest\x1a\x1c.fleetnas_protos.v1.Artifact\x12M\n\tGetUpload\x12$.fleetnas_protos.v1.GetUploadRequest\x1a\x1a.fleetnas_protos.v1.Upload\x12[\n\x0eUploadArtifact\x12).fleetnas_protos.v1.UploadArtifactRequest\x1a\x1c.fleetnas_protos.v1.Artifact(\x01\x12o\n\x10\x44ownloadArtifact\x12+.fleetnas_protos.v1.DownloadArtifactRequest\x1a,.fleetnas_protos.v1.DownloadArtifactResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ARTIFACT']._serialized_end=103
   _globals['_GETARTIFACTREQUEST']._serialized_start=105
   _globals['_GETARTIFACTREQUEST']._serialized_end=141
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=143
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=241
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=243
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=284
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=286
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=327
-  _globals['_ARTIFACTSERVICE']._serialized_start=330
-  _globals['_ARTIFACTSERVICE']._serialized_end=638
+  _globals['_GETUPLOADREQUEST']._serialized_start=143
+  _globals['_GETUPLOADREQUEST']._serialized_end=177
+  _globals['_UPLOAD']._serialized_start=179
+  _globals['_UPLOAD']._serialized_end=227
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=229
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=349
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=351
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=414
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=416
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=457
+  _globals['_ARTIFACTSERVICE']._serialized_start=460
+  _globals['_ARTIFACTSERVICE']._serialized_end=847
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class ArtifactServiceStub:
                 request_serializer=fleetnas__protos_dot_v1_dot_artifact__pb2.GetArtifactRequest.SerializeToString,
                 response_deserializer=fleetnas__protos_dot_v1_dot_artifact__pb2.Artifact.FromString,
                 _registered_method=True)
+        self.GetUpload = channel.unary_unary(
+                '/fleetnas_protos.v1.ArtifactService/GetUpload',
+                request_serializer=fleetnas__protos_dot_v1_dot_artifact__pb2.GetUploadRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_artifact__pb2.Upload.FromString,
+                _registered_method=True)
         self.UploadArtifact = channel.stream_unary(
                 '/fleetnas_protos.v1.ArtifactService/UploadArtifact',
                 request_serializer=fleetnas__protos_dot_v1_dot_artifact__pb2.UploadArtifactRequest.SerializeToString,
@@ -63,8 +68,16 @@ class ArtifactServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUpload(self, request, context):
+        """Tells how much of a file an upload that broke off has left here; 0 bytes when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UploadArtifact(self, request_iterator, context):
-        """Stores a file. Nothing is kept unless size and SHA-256 are as announced; storing one twice is storing it once.
+        """Stores a file. It appears only when size and SHA-256 are as announced; storing one twice is storing it once.
+        An upload that breaks off may be gone on with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +97,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
                     servicer.GetArtifact,
                     request_deserializer=fleetnas__protos_dot_v1_dot_artifact__pb2.GetArtifactRequest.FromString,
                     response_serializer=fleetnas__protos_dot_v1_dot_artifact__pb2.Artifact.SerializeToString,
+            ),
+            'GetUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUpload,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_artifact__pb2.GetUploadRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_artifact__pb2.Upload.SerializeToString,
             ),
             'UploadArtifact': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadArtifact,
@@ -124,6 +142,33 @@ class ArtifactService:
             '/fleetnas_protos.v1.ArtifactService/GetArtifact',
             fleetnas__protos_dot_v1_dot_artifact__pb2.GetArtifactRequest.SerializeToString,
             fleetnas__protos_dot_v1_dot_artifact__pb2.Artifact.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.ArtifactService/GetUpload',
+            fleetnas__protos_dot_v1_dot_artifact__pb2.GetUploadRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_artifact__pb2.Upload.FromString,
             options,
             channel_credentials,
             insecure,

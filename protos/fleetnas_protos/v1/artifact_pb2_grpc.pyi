@@ -35,8 +35,12 @@ class ArtifactServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ArtifactServiceAsyncStub: ...
     GetArtifact: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.GetArtifactRequest, _artifact_pb2.Artifact]
     """Returns what is known of a file; NOT_FOUND when it is not stored."""
+    GetUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.GetUploadRequest, _artifact_pb2.Upload]
+    """Tells how much of a file an upload that broke off has left here; 0 bytes when there is none."""
     UploadArtifact: _grpc.StreamUnaryMultiCallable[_artifact_pb2.UploadArtifactRequest, _artifact_pb2.Artifact]
-    """Stores a file. Nothing is kept unless size and SHA-256 are as announced; storing one twice is storing it once."""
+    """Stores a file. It appears only when size and SHA-256 are as announced; storing one twice is storing it once.
+    An upload that breaks off may be gone on with.
+    """
     DownloadArtifact: _grpc.UnaryStreamMultiCallable[_artifact_pb2.DownloadArtifactRequest, _artifact_pb2.DownloadArtifactResponse]
     """Sends a file in chunks, in order."""
 
@@ -47,8 +51,12 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetArtifact: _aio.UnaryUnaryMultiCallable[_artifact_pb2.GetArtifactRequest, _artifact_pb2.Artifact]  # type: ignore[assignment]
     """Returns what is known of a file; NOT_FOUND when it is not stored."""
+    GetUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.GetUploadRequest, _artifact_pb2.Upload]  # type: ignore[assignment]
+    """Tells how much of a file an upload that broke off has left here; 0 bytes when there is none."""
     UploadArtifact: _aio.StreamUnaryMultiCallable[_artifact_pb2.UploadArtifactRequest, _artifact_pb2.Artifact]  # type: ignore[assignment]
-    """Stores a file. Nothing is kept unless size and SHA-256 are as announced; storing one twice is storing it once."""
+    """Stores a file. It appears only when size and SHA-256 are as announced; storing one twice is storing it once.
+    An upload that breaks off may be gone on with.
+    """
     DownloadArtifact: _aio.UnaryStreamMultiCallable[_artifact_pb2.DownloadArtifactRequest, _artifact_pb2.DownloadArtifactResponse]  # type: ignore[assignment]
     """Sends a file in chunks, in order."""
 
@@ -64,12 +72,22 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns what is known of a file; NOT_FOUND when it is not stored."""
 
     @_abc_1.abstractmethod
+    def GetUpload(
+        self,
+        request: _artifact_pb2.GetUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.Upload, _abc.Awaitable[_artifact_pb2.Upload]]:
+        """Tells how much of a file an upload that broke off has left here; 0 bytes when there is none."""
+
+    @_abc_1.abstractmethod
     def UploadArtifact(
         self,
         request_iterator: _MaybeAsyncIterator[_artifact_pb2.UploadArtifactRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_artifact_pb2.Artifact, _abc.Awaitable[_artifact_pb2.Artifact]]:
-        """Stores a file. Nothing is kept unless size and SHA-256 are as announced; storing one twice is storing it once."""
+        """Stores a file. It appears only when size and SHA-256 are as announced; storing one twice is storing it once.
+        An upload that breaks off may be gone on with.
+        """
 
     @_abc_1.abstractmethod
     def DownloadArtifact(

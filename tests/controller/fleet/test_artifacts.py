@@ -1,6 +1,7 @@
 """Files under their SHA-256."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fleetnas_controller.artifacts import ArtifactFolder, sha256_of_file
 from fleetnas_controller.jobs import Artifact
 from fleetnas_search_spaces.errors import (
     DataLossError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
@@ -56,11 +58,53 @@ def test_too_much_is_refused_at_once(folder: ArtifactFolder) -> None:
         pytest.fail("a byte too many was taken")
 
 
-def test_broken_upload_leaves_no_file(folder: ArtifactFolder, tmp_path: Path) -> None:
+def _broken(folder: ArtifactFolder, count: int) -> None:
     with pytest.raises(ConnectionError), folder.writer(ARTIFACT) as writer:  # noqa: PT012
-        writer.write(CONTENT)
+        writer.write(CONTENT[:count])
         raise ConnectionError
-    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_broken_upload_is_gone_on_with(folder: ArtifactFolder) -> None:
+    _broken(folder, 4000)
+    with pytest.raises(NotFoundError):
+        folder.get(ARTIFACT.sha256)
+    assert folder.received_bytes(ARTIFACT.sha256) == 4000
+    with folder.writer(ARTIFACT, 4000) as writer:
+        writer.write(CONTENT[4000:])
+    assert b"".join(folder.chunks(ARTIFACT.sha256, 64, 6990)) == CONTENT[6990:]
+    assert folder.received_bytes(ARTIFACT.sha256) == 0
+
+
+def test_upload_from_the_beginning_forgets_the_broken_one(folder: ArtifactFolder, tmp_path: Path) -> None:
+    _broken(folder, 4000)
+    with folder.writer(ARTIFACT) as writer:
+        writer.write(CONTENT)
+    assert [one.name for one in (tmp_path / "artifacts").iterdir()] == [ARTIFACT.sha256]
+
+
+def test_upload_that_goes_on_elsewhere_is_told_where_it_stands(folder: ArtifactFolder) -> None:
+    _broken(folder, 4000)
+    with pytest.raises(FailedPreconditionError, match="stands at 4000 bytes, not at 5000"):
+        folder.writer(ARTIFACT, 5000).__enter__()
+
+
+def test_two_uploads_of_one_file_at_once_both_succeed(folder: ArtifactFolder, tmp_path: Path) -> None:
+    with folder.writer(ARTIFACT) as first, folder.writer(ARTIFACT) as second:
+        first.write(CONTENT)
+        with pytest.raises(FailedPreconditionError, match="somebody else"):
+            folder.writer(ARTIFACT, 7).__enter__()
+        second.write(CONTENT)
+    assert [one.name for one in (tmp_path / "artifacts").iterdir()] == [ARTIFACT.sha256]
+
+
+def test_uploads_that_nobody_went_on_with_are_cleared_away(folder: ArtifactFolder, tmp_path: Path) -> None:
+    _broken(folder, 4000)
+    (partial,) = (tmp_path / "artifacts").iterdir()
+    ArtifactFolder(tmp_path / "artifacts")
+    assert partial.exists()
+    os.utime(partial, (1.0, 1.0))
+    ArtifactFolder(tmp_path / "artifacts")
+    assert not partial.exists()
 
 
 def test_file_above_the_limit_is_refused_before_its_content(folder: ArtifactFolder) -> None:

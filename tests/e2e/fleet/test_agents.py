@@ -127,7 +127,7 @@ def test_token_of_an_agent_is_neither_in_ps_nor_in_its_log(
     assert token not in Path(f"/proc/{agent.pid}/cmdline").read_text()
     agent.terminate()
     _, said = agent.communicate(timeout=20)
-    assert "connected as devices/a" in said
+    assert "joined as devices/a" in said
     assert token not in said
 
 
