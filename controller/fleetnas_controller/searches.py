@@ -54,7 +54,8 @@ class SearchBook:
         self._runner = runner
         self._runs_dir = runs_dir
         self._now_s = now_s
-        self._told: dict[str, ToldSearch] = {}
+        # Open searches are asked a thousand times a second, so they are not read from the store each time.
+        self._told: dict[str, tuple[SearchInfo, ToldSearch]] = {}
         for search in store.unended_searches():
             if search.state is not SearchState.OPEN:
                 # Its worker died with the last controller, or never began.
@@ -81,7 +82,7 @@ class SearchBook:
             told = ToldSearch(config, space_of(config.space), self._store, self._now_s)
             search = SearchInfo(name, config, SearchState.OPEN, self._now_s())
             self._store.put_search(search)
-            self._told[name] = told
+            self._told[name] = (search, told)
         else:
             check_config(config)
             search = SearchInfo(name, config, SearchState.QUEUED, self._now_s())
@@ -185,6 +186,9 @@ class SearchBook:
         return search
 
     def _open(self, name: str) -> tuple[SearchInfo, ToldSearch]:
+        found = self._told.get(search_name(name))
+        if found is not None:
+            return found
         search = self._known(name)
         if search.state is not SearchState.OPEN:
             who = "its accuracies do not come from a client" if not search.state.ended else "it has ended"
@@ -192,14 +196,13 @@ class SearchBook:
                 f"the search '{search.config.name}' is {search.state}, {who}: nothing to propose or tell. "
                 f'Create one with the accuracy "{CLIENT_ACCURACY}".'
             )
-        if search.name not in self._told:
-            space = space_of(search.config.space)
-            self._told[search.name] = ToldSearch(search.config, space, self._store, self._now_s)
-        return search, self._told[search.name]
+        space = space_of(search.config.space)
+        self._told[search.name] = search, ToldSearch(search.config, space, self._store, self._now_s)
+        return self._told[search.name]
 
     def _counted(self, search: SearchInfo) -> SearchInfo:
-        told = self._told.get(search.name)
-        if told is not None:
+        if search.name in self._told:
+            _, told = self._told[search.name]
             return replace(search, trial_count=told.trial_count, ended_count=told.ended_count)
         trials = self.trials(search.name)
         ended = sum(one.state is not TrialState.PROPOSED for one in trials)
