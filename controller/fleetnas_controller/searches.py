@@ -25,7 +25,7 @@ from fleetnas_controller.search_runner import Ended, RunsSearches
 from fleetnas_controller.search_session import check_config
 from fleetnas_controller.search_store import SearchStore, ToldTrial
 from fleetnas_controller.told_search import ToldSearch
-from fleetnas_controller.trials import Trial, TrialPhase, TrialState, read_trials
+from fleetnas_controller.trials import Trial, TrialPhase, read_trials
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
@@ -147,6 +147,18 @@ class SearchBook:
         wanted = found if limit < 0 else found[:limit]
         return tuple(trial_info(search.name, one) for one in wanted)
 
+    def changed_trials(self, name: str, after_number: int, after_order: int) -> tuple[TrialInfo, ...]:
+        """By number: those with a higher number, and those that ended with a higher order."""
+        search = self._known(name)
+        if search.config.accuracy == CLIENT_ACCURACY:
+            told = self._store.changed_trials(search.name, after_number, after_order)
+            return tuple(_told_info(search.name, one) for one in told)
+        return tuple(
+            trial_info(search.name, one)
+            for one in self._run_trials(search)
+            if one.number > after_number or one.order > after_order
+        )
+
     def list_trials(self, name: str, page_size: int, page_token: str) -> Page[TrialInfo]:
         """Raises InvalidArgumentError when ``page_token`` is not from a page before."""
         if page_token and not page_token.isdecimal():
@@ -204,9 +216,12 @@ class SearchBook:
         if search.name in self._told:
             _, told = self._told[search.name]
             return replace(search, trial_count=told.trial_count, ended_count=told.ended_count)
-        trials = self.trials(search.name)
-        ended = sum(one.state is not TrialState.PROPOSED for one in trials)
-        return replace(search, trial_count=len(trials), ended_count=ended)
+        if search.config.accuracy == CLIENT_ACCURACY:
+            count, ended = self._store.trial_counts(search.name)
+        else:
+            trials = self._run_trials(search)
+            count, ended = len(trials), sum(one.order >= 0 for one in trials)
+        return replace(search, trial_count=count, ended_count=ended)
 
     def _run_trials(self, search: SearchInfo) -> Sequence[Trial]:
         store = RunFolder.of(self._runs_dir, search.config.name).store
