@@ -155,7 +155,8 @@ class SqliteSearchStore:
         return tuple(_trial(row) for row in rows)
 
     def trial_counts(self, search: str) -> tuple[int, int]:
-        query = "SELECT count(*) AS made, coalesce(sum(finish_order >= 0), 0) AS ended FROM told_trials WHERE search = ?"
+        counts = "count(*) AS made, coalesce(sum(finish_order >= 0), 0) AS ended"
+        query = f"SELECT {counts} FROM told_trials WHERE search = ?"
         with storage_errors(self._place):
             row = next(iter(self._db.query(query, [search])))
         return row["made"], row["ended"]
