@@ -117,3 +117,4 @@ def _searches(db: Database) -> None:
         pk=("search", "number"),
         not_null={"architecture", "worker", "state", "finish_order"},
     )
+    db.table("told_trials").create_index(["search", "finish_order"])

@@ -281,7 +281,9 @@ def _grave(result: Measurement, check: HealthCheck, standing: Standing, settings
 
 def _doubt(result: Measurement, check: HealthCheck, standing: Standing, settings: HealthSettings) -> str:
     """What may pass by itself; empty when nothing is."""
-    if result.verdict is not Verdict.OK:
+    # An interval too wide for a table may still be narrow enough to tell whether the device has changed.
+    narrow = result.estimate.relative_half_width <= settings.drift_limit
+    if result.verdict is not Verdict.OK and not (result.verdict is Verdict.NOT_CONVERGED and narrow):
         return f"the anchor network was measured with the verdict {result.verdict}: {result.reason}"
     baseline = standing.baseline(check.target)
     if baseline is None:

@@ -44,6 +44,8 @@ _TRIGGER_LABEL = "health_check"
 _RECENT_COUNT = 30
 _LIMITS = Limits(device_s=600.0, silence_s=60.0, total_s=120.0)
 _MAX_SAMPLING_S = 6.0
+# A thousand devices that come back at once must not hold up the fleet's clock: each new one costs a dispatch.
+_BEGUN_A_TICK = 10
 
 
 class HealthMonitor:
@@ -145,13 +147,16 @@ class HealthMonitor:
         while self._ended:
             self._judge(self._ended[0])
             self._ended.popleft()
-        now = self._clock()
+        now, room = self._clock(), _BEGUN_A_TICK
         for device in self._fleet.devices.all():
+            if not room:
+                return
             if device.state in _CHECKABLE and device.name not in self._pending:
                 due_time, trigger = self._due(device.name)
                 unasked = trigger is not CheckTrigger.REPEAT
                 if due_time <= now and (self._settings.automatic or not unasked):
                     self._begin(device, trigger)
+                    room -= 1
 
     # What the fleet says. Its transition is not over yet then, so nothing here changes the fleet.
 

@@ -66,6 +66,14 @@ class SearchStore(Protocol):
         """By number, from the first above ``after`` on; all when ``limit`` is negative."""
         ...
 
+    def changed_trials(self, search: str, after_number: int, after_order: int) -> tuple[ToldTrial, ...]:
+        """By number: those with a higher number, and those that ended with a higher ``order``."""
+        ...
+
+    def trial_counts(self, search: str) -> tuple[int, int]:
+        """How many there are, and how many of them have ended."""
+        ...
+
 
 class SqliteSearchStore:
     """A ``SearchStore`` in the fleet's database, whose migrations have been applied."""
@@ -137,6 +145,21 @@ class SqliteSearchStore:
         with storage_errors(self._place):
             rows = list(self._db.query(query, [search, after, limit]))
         return tuple(_trial(row) for row in rows)
+
+    def changed_trials(self, search: str, after_number: int, after_order: int) -> tuple[ToldTrial, ...]:
+        query = (
+            "SELECT * FROM told_trials WHERE search = ? AND (number > ? OR finish_order > ?) ORDER BY number"
+        )
+        with storage_errors(self._place):
+            rows = list(self._db.query(query, [search, after_number, after_order]))
+        return tuple(_trial(row) for row in rows)
+
+    def trial_counts(self, search: str) -> tuple[int, int]:
+        counts = "count(*) AS made, coalesce(sum(finish_order >= 0), 0) AS ended"
+        query = f"SELECT {counts} FROM told_trials WHERE search = ?"
+        with storage_errors(self._place):
+            row = next(iter(self._db.query(query, [search])))
+        return row["made"], row["ended"]
 
     def _searches(self, rest: str, *values: object) -> tuple[SearchInfo, ...]:
         with storage_errors(self._place):

@@ -25,7 +25,7 @@ from fleetnas_controller.search_runner import Ended, RunsSearches
 from fleetnas_controller.search_session import check_config
 from fleetnas_controller.search_store import SearchStore, ToldTrial
 from fleetnas_controller.told_search import ToldSearch
-from fleetnas_controller.trials import Trial, TrialPhase, TrialState, read_trials
+from fleetnas_controller.trials import Trial, TrialPhase, read_trials
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
@@ -54,7 +54,8 @@ class SearchBook:
         self._runner = runner
         self._runs_dir = runs_dir
         self._now_s = now_s
-        self._told: dict[str, ToldSearch] = {}
+        # Open searches are asked a thousand times a second, so they are not read from the store each time.
+        self._told: dict[str, tuple[SearchInfo, ToldSearch]] = {}
         for search in store.unended_searches():
             if search.state is not SearchState.OPEN:
                 # Its worker died with the last controller, or never began.
@@ -81,7 +82,7 @@ class SearchBook:
             told = ToldSearch(config, space_of(config.space), self._store, self._now_s)
             search = SearchInfo(name, config, SearchState.OPEN, self._now_s())
             self._store.put_search(search)
-            self._told[name] = told
+            self._told[name] = (search, told)
         else:
             check_config(config)
             search = SearchInfo(name, config, SearchState.QUEUED, self._now_s())
@@ -146,6 +147,18 @@ class SearchBook:
         wanted = found if limit < 0 else found[:limit]
         return tuple(trial_info(search.name, one) for one in wanted)
 
+    def changed_trials(self, name: str, after_number: int, after_order: int) -> tuple[TrialInfo, ...]:
+        """By number: those with a higher number, and those that ended with a higher order."""
+        search = self._known(name)
+        if search.config.accuracy == CLIENT_ACCURACY:
+            told = self._store.changed_trials(search.name, after_number, after_order)
+            return tuple(_told_info(search.name, one) for one in told)
+        return tuple(
+            trial_info(search.name, one)
+            for one in self._run_trials(search)
+            if one.number > after_number or one.order > after_order
+        )
+
     def list_trials(self, name: str, page_size: int, page_token: str) -> Page[TrialInfo]:
         """Raises InvalidArgumentError when ``page_token`` is not from a page before."""
         if page_token and not page_token.isdecimal():
@@ -185,6 +198,9 @@ class SearchBook:
         return search
 
     def _open(self, name: str) -> tuple[SearchInfo, ToldSearch]:
+        found = self._told.get(search_name(name))
+        if found is not None:
+            return found
         search = self._known(name)
         if search.state is not SearchState.OPEN:
             who = "its accuracies do not come from a client" if not search.state.ended else "it has ended"
@@ -192,18 +208,20 @@ class SearchBook:
                 f"the search '{search.config.name}' is {search.state}, {who}: nothing to propose or tell. "
                 f'Create one with the accuracy "{CLIENT_ACCURACY}".'
             )
-        if search.name not in self._told:
-            space = space_of(search.config.space)
-            self._told[search.name] = ToldSearch(search.config, space, self._store, self._now_s)
-        return search, self._told[search.name]
+        space = space_of(search.config.space)
+        self._told[search.name] = search, ToldSearch(search.config, space, self._store, self._now_s)
+        return self._told[search.name]
 
     def _counted(self, search: SearchInfo) -> SearchInfo:
-        told = self._told.get(search.name)
-        if told is not None:
+        if search.name in self._told:
+            _, told = self._told[search.name]
             return replace(search, trial_count=told.trial_count, ended_count=told.ended_count)
-        trials = self.trials(search.name)
-        ended = sum(one.state is not TrialState.PROPOSED for one in trials)
-        return replace(search, trial_count=len(trials), ended_count=ended)
+        if search.config.accuracy == CLIENT_ACCURACY:
+            count, ended = self._store.trial_counts(search.name)
+        else:
+            trials = self._run_trials(search)
+            count, ended = len(trials), sum(one.order >= 0 for one in trials)
+        return replace(search, trial_count=count, ended_count=ended)
 
     def _run_trials(self, search: SearchInfo) -> Sequence[Trial]:
         store = RunFolder.of(self._runs_dir, search.config.name).store

@@ -56,11 +56,21 @@ class TextFormatter(logging.Formatter):
 
 def set_up_logging(form: str, level: str, stream: TextIO | None = None) -> None:
     """Sends every logger's lines to ``stream`` (standard error when None), in one of ``LOG_FORMATS``."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream or _StandardError())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+class _StandardError:
+    """Whatever ``sys.stderr`` is at the time; the one there at the start may be closed by then."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def without_secrets(text: str) -> str:

@@ -339,6 +339,27 @@ def test_lists_come_in_pages(world: World) -> None:
         world.book.list_trials("a", 2, "x")
 
 
+def test_changes_are_new_trials_and_those_that_ended_since(world: World) -> None:
+    world.book.create(CONFIG)
+    for _ in range(3):
+        world.book.propose("s")
+    assert [one.number for one in world.book.changed_trials("s", -1, -1)] == [0, 1, 2]
+    assert world.book.changed_trials("s", 2, -1) == ()
+    world.book.tell("s", 1, 90.0, (), "")
+    world.book.propose("s")
+    assert [one.number for one in world.book.changed_trials("s", 2, -1)] == [1, 3]
+    assert [one.number for one in world.book.changed_trials("s", 2, 0)] == [3]
+
+
+def test_trials_of_an_ended_search_are_still_counted(world: World) -> None:
+    world.book.create(CONFIG)
+    world.book.propose("s")
+    world.book.tell("s", world.book.propose("s").number, 90.0, (), "")
+    world.book.cancel("s")
+    cancelled = world.book.get("s")
+    assert (cancelled.trial_count, cancelled.ended_count) == (2, 1)
+
+
 def test_unknown_search_is_named_with_near_ones(world: World) -> None:
     world.book.create(replace(CONFIG, name="phone-1"))
     with pytest.raises(NotFoundError, match="did you mean 'phone-1'"):

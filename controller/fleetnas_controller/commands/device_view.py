@@ -1,8 +1,8 @@
 """How devices, their queue and their health are shown: as JSON values and as tables."""
 
-__all__ = ["check_values", "device_values", "devices_table", "queue_values", "text_time"]
+__all__ = ["check_line", "check_values", "device_values", "devices_table", "queue_values", "text_time"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ def check_values(check: "HealthCheck") -> dict[str, Any]:
     }
 
 
+def check_line(values: Mapping[str, Any]) -> str:
+    """``check_values`` in one line: number, time, trigger, outcome, then what was found and why that."""
+    line = f"{values['number']:5}  {values['time']}  {values['trigger']:9}  {values['outcome']:9}"
+    if values["anchor_ms"] is not None:
+        line += f"  {values['anchor_ms']:.4g} ms {values['drift']:+.1%}"
+    if values["agreement"] is not None:
+        line += f"  agreement {values['agreement']:.2f}"
+    return f"{line}  {values['reason']}".rstrip()
+
+
 def devices_table(devices: Sequence["Device"]) -> "Table":
     """One row for each device; the caption counts states."""
     from collections import Counter
@@ -74,9 +84,11 @@ def devices_table(devices: Sequence["Device"]) -> "Table":
     caption = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no device yet"
     table = Table(caption=caption)
     for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
+        # A long reason would make a row of many lines; 'device show' has it in full.
+        table.add_column(column, no_wrap=column in ("device", "state", "seen", "reason"))
     for device in devices:
         values = device_values(device)
+        values["seen"] = values["seen"][5:19].replace("T", " ")
         table.add_row(*(str(values[column]) for column in _COLUMNS))
     return table
 

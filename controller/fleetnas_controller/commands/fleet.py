@@ -264,7 +264,7 @@ def _line(values: dict[str, Any]) -> str:
 
 
 def _health(args: argparse.Namespace) -> int:
-    from fleetnas_controller.commands.device_view import check_values, device_values
+    from fleetnas_controller.commands.device_view import check_line, check_values, device_values
 
     with _client(args) as client:
         if args.check:
@@ -275,24 +275,9 @@ def _health(args: argparse.Namespace) -> int:
         shown = {key: device_values(device)[key] for key in ("device", "state", "reason", "quarantine")}
         print(json.dumps({**shown, "checks": rows}, indent=2))
         return 0
-    from fleetnas_controller.commands.printing import print_rows
-
     print(f"{device.device_id}: {device.state}{f', {device.reason}' if device.reason else ''}")
-    head = ["number", "time", "trigger", "outcome", "anchor, ms", "drift", "agreement", "reason"]
-    body = [
-        [
-            str(one["number"]),
-            one["time"],
-            one["trigger"],
-            one["outcome"],
-            "" if one["anchor_ms"] is None else f"{one['anchor_ms']:.4g}",
-            "" if one["anchor_ms"] is None else f"{one['drift']:+.1%}",
-            "" if one["agreement"] is None else f"{one['agreement']:.2f}",
-            one["reason"],
-        ]
-        for one in rows
-    ]
-    print_rows([head, *body])
+    for one in rows:
+        print(check_line(one))
     return 0
 
 

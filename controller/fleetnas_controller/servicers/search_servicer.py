@@ -59,14 +59,13 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> AsyncIterator[pb.WatchSearchResponse]:
         async with Answering(context):
             self._access.viewer(context)
-            seen: dict[int, int] = {}
-            state = ""
+            number, order, state = -1, -1, ""
             while True:
                 # The state first: whatever is told before an end is then among the trials.
                 search = self._book.get(request.name)
-                trials = self._book.trials(request.name)
-                new = [one for one in trials if seen.get(one.number) != one.order]
-                seen |= {one.number: one.order for one in new}
+                new = self._book.changed_trials(request.name, number, order)
+                number = max([number, *(one.number for one in new)])
+                order = max([order, *(one.order for one in new)])
                 for start in range(0, len(new), _WATCH_PART):
                     part = new[start : start + _WATCH_PART]
                     yield pb.WatchSearchResponse(search=to_pb(search), trials=map(to_pb, part))

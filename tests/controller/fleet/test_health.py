@@ -131,9 +131,16 @@ def test_another_runtime_version_has_a_baseline_of_its_own(device: Device) -> No
 
 @pytest.mark.parametrize("verdict", [Verdict.THROTTLED, Verdict.CONTENDED, Verdict.NOT_CONVERGED])
 def test_verdict_that_may_pass_is_a_doubt(device: Device, verdict: Verdict) -> None:
-    check = device.measures(2.0, verdict=verdict, reason="it is hot")
+    wide = Estimate(2.0, 1.9, 2.1)
+    check = device.measures(2.0, verdict=verdict, reason="it is hot", estimate=wide)
     assert check.outcome is D
     assert f"{verdict}: it is hot" in check.reason
+
+
+def test_interval_that_is_narrow_enough_to_see_a_drift_will_do(device: Device) -> None:
+    assert (
+        device.measures(2.0, verdict=Verdict.NOT_CONVERGED, estimate=Estimate(2.0, 1.95, 2.05)).outcome is P
+    )
 
 
 def test_wrong_output_is_a_strike_at_once(device: Device) -> None:

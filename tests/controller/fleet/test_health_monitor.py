@@ -358,6 +358,15 @@ def test_without_automatic_checks_only_an_operator_asks(
     assert lab.outcomes() == [P]
 
 
+def test_devices_that_come_at_once_are_checked_a_few_at_a_time(lab: Lab) -> None:
+    for index in range(12):
+        lab.world.join(f"d{index}")
+    lab.monitor.tick()
+    assert len(lab.world.fleet.unfinished) == 10
+    lab.monitor.tick()
+    assert len(lab.world.fleet.unfinished) == 12
+
+
 def test_history_keeps_the_latest_thousand(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleetnas_controller.health_store._KEPT_COUNT", 3)
     device = lab.join()

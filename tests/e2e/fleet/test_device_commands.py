@@ -75,7 +75,12 @@ def test_watched_list_shows_changes(served: Any, processes: Any, command: Comman
         *options,
     ]
     seen = subprocess.Popen(
-        [sys.executable, "-m", *watching], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", *watching],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests may run in the background of a shell, which makes their children deaf to interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert seen.stdout is not None
     try:

@@ -165,6 +165,7 @@ def test_cancelled_search_ends_its_worker(served: Any, replaying: Any, until: An
     until(lambda: not workers(served.data_dir))
 
 
+@pytest.mark.slow
 def test_search_goes_on_when_the_controller_starts_again(
     serve: Callable[..., Any], replaying: Any, processes: Any, until: Any
 ) -> None:
