@@ -41,7 +41,8 @@ BATCH = 250
 class Controller:
     """`fleetnas serve` on one port and folder, started as often as it is killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, heartbeat_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
+        self._times = ["--heartbeat-s", str(heartbeat_s), "--lease-s", str(lease_s)]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -53,7 +54,7 @@ class Controller:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "fleetnas_controller.cli", "serve", "--listen", self.address,
-                "--data-dir", str(self.data_dir), "--heartbeat-s", str(HEARTBEAT_S), "--lease-s", str(LEASE_S),
+                "--data-dir", str(self.data_dir), *self._times,
             ],
             stderr=self._log,
         )  # fmt: skip
@@ -123,7 +124,7 @@ class Load:
         self._folder = folder
         self._job_count = job_count
         self._rng = random.Random(seed)
-        self._kills_left = kills
+        self._kills = self._kills_left = kills
         self._deadline = time.monotonic() + limit_s
         self.controller = Controller(folder)
         self.agents = agents(folder, self.controller, agent_count, seed)
@@ -133,9 +134,9 @@ class Load:
     def run(self) -> None:
         with self.controller.client() as client:
             self._wanted = requests(client, self._job_count)
-        self._next_kill = time.monotonic() + self._rng.uniform(0.3, 3.0)
         self._fed = 0
         client = self.controller.client()
+        self._next_kill = time.monotonic() + self._rng.uniform(0.1, 1.5)
         while self._unfinished():
             if time.monotonic() > self._deadline:
                 raise DeadlineExceededError(
@@ -145,6 +146,7 @@ class Load:
                 client.close()
                 self._kill()
                 client = self.controller.client()
+                self._next_kill = time.monotonic() + self._rng.uniform(0.1, 1.5)
             self._feed(client)
             self._watch()
             time.sleep(0.05 if self._kills_left else 0.3)
@@ -167,16 +169,23 @@ class Load:
     def _feed(self, client: FleetClient) -> None:
         """Keeps a queue; a creation that a kill cut off is asked for again, which is asking once."""
         queued = self._query("SELECT count(*) FROM measurements WHERE state IN ('queued', 'leased')")[0][0]
-        if self._fed < self._job_count and queued < 4 * BATCH:
+        # Between two kills there is always something left to feed, so that every kill falls into load.
+        share = (self._kills - self._kills_left + 1) / (self._kills + 1)
+        end = min(self._fed + BATCH, round(self._job_count * share))
+        if self._fed < end and queued < 4 * BATCH:
             with suppress(UnavailableError):
-                client.create_measurements(self._wanted[self._fed : self._fed + BATCH])
-                self._fed += BATCH
+                client.create_measurements(self._wanted[self._fed : end])
+                self._fed = end
 
     def _kill(self) -> None:
         self.controller.kill()
         self._kills_left -= 1
+        # Sometimes before it has listened, sometimes while it recovers.
         self.controller.start()
-        self._next_kill = time.monotonic() + self._rng.uniform(1.0, 4.0)
+        if self._rng.random() < 0.2:
+            time.sleep(self._rng.uniform(0.0, 1.0))
+            self.controller.kill()
+            self.controller.start()
 
     def _watch(self) -> None:
         self.samples += 1

@@ -63,6 +63,10 @@ class FleetListener(Protocol):
         """The credential of ``device`` no longer holds: it was removed or enrolled anew."""
         ...
 
+    def silenced(self, device: str, reason: str) -> None:
+        """``device`` is connected and was not heard for too long: the connection is as good as dead."""
+        ...
+
 
 class Fleet:
     """Devices and unfinished measurements.
@@ -211,7 +215,8 @@ class Fleet:
     def tick(self) -> None:
         """Ends what has run out of time, and hands out what became ripe. Call it every half second or so."""
         now = self._clock()
-        self.devices.silent(now)
+        for device in self.devices.silent(now):
+            self._listener.silenced(device.name, device.reason)
         for record in list(self._open.values()):
             fault = self._overdue(record, now)
             if fault is None:

@@ -18,14 +18,14 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from fleetnas_controller.artifacts import ArtifactFolder
-from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.enrolment import AttemptLimit, Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import open_fleet_store
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
-from fleetnas_controller.servicers.calls import Access
+from fleetnas_controller.servicers.calls import Access, StreamLimit
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
 from fleetnas_controller.servicers.fleet_servicer import FleetServicer
 from fleetnas_controller.servicers.measurement_servicer import MeasurementServicer
@@ -61,6 +61,8 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # Beyond the streams that last (`StreamLimit`) there are calls under way; more of them wait on the client.
+    ("grpc.max_concurrent_streams", 256),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -73,6 +75,7 @@ class ControllerServer:
 
     Args:
         listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
+        patience_s: How long a peer that connected may say nothing.
 
     Raises:
         FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
@@ -86,6 +89,7 @@ class ControllerServer:
         *,
         settings: FleetSettings | None = None,
         clock: Callable[[], float] = time.time,
+        patience_s: float = 10.0,
     ) -> None:
         self._host, self._port = _loopback(listen)
         settings = settings or FleetSettings()
@@ -100,15 +104,18 @@ class ControllerServer:
         self._fleet = Fleet(self._store, self._enrolment, clock, self._hub, settings)
         access = Access(self._enrolment, digest_of(token))
         book = MeasurementBook(self._fleet, self._store, artifacts, clock)
-        self._server = aio.server(options=_OPTIONS)
+        streams = StreamLimit()
+        patience = (("grpc.server_handshake_timeout_ms", round(patience_s * 1000)),)
+        self._server = aio.server(options=(*_OPTIONS, *patience))
         fleet_pb2_grpc.add_FleetServiceServicer_to_server(
-            FleetServicer(self._fleet, self._hub, access, settings), self._server
+            FleetServicer(self._fleet, self._hub, access, settings, AttemptLimit(clock), streams, patience_s),
+            self._server,
         )
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
             DeviceServicer(self._fleet, self._enrolment, access), self._server
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
-            MeasurementServicer(book, self._hub, access), self._server
+            MeasurementServicer(book, self._hub, access, streams), self._server
         )
         artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(
             ArtifactServicer(artifacts, self._fleet, access), self._server
@@ -138,7 +145,7 @@ class ControllerServer:
     async def stop(self) -> None:
         """Ends sessions and calls; what is stored stays."""
         self._ticking.cancel()
-        self._hub.end_all("the controller stops")
+        self._hub.end_all(UnavailableError("the controller stops. Connect again when it is back."))
         await self._server.stop(_STOP_GRACE_S)
         self._store.close()
         self._lock.close()

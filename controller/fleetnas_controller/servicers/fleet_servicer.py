@@ -9,22 +9,37 @@ from typing import Any
 import grpc
 
 from fleetnas_controller.devices import DeviceDescription
+from fleetnas_controller.enrolment import AttemptLimit
 from fleetnas_controller.fleet import Fleet, LeaseKey
 from fleetnas_controller.retries import FleetSettings
-from fleetnas_controller.servicers.calls import Access, Answering
+from fleetnas_controller.servicers.calls import Access, Answering, StreamLimit, host_of
 from fleetnas_controller.sessions import Session, SessionHub
 from fleetnas_controller.wire import outcome_of_report, record_from_pb, to_pb
 from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError
-
-_HELLO_TIMEOUT_S = 10.0
+from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError, PermissionDeniedError
 
 
 class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
-    """See fleet.proto."""
+    """See fleet.proto.
 
-    def __init__(self, fleet: Fleet, hub: SessionHub, access: Access, settings: FleetSettings) -> None:
+    Args:
+        patience_s: How long a peer that opened a session may take to say hello.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        hub: SessionHub,
+        access: Access,
+        settings: FleetSettings,
+        attempts: AttemptLimit,
+        streams: StreamLimit,
+        patience_s: float = 10.0,
+    ) -> None:
+        self._attempts = attempts
+        self._streams = streams
+        self._patience_s = patience_s
         self._fleet = fleet
         self._hub = hub
         self._access = access
@@ -32,23 +47,31 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def Enroll(self, request: fleet_pb2.EnrollRequest, context: Any) -> fleet_pb2.EnrollResponse:
         async with Answering(context):
+            self._attempts.check(host_of(context))
             description = record_from_pb(request.description, DeviceDescription)
-            device, credential = self._fleet.enrol(request.join_token, request.device_id, description)
+            try:
+                device, credential = self._fleet.enrol(request.join_token, request.device_id, description)
+            except PermissionDeniedError:
+                self._attempts.refused(host_of(context))
+                raise
             return fleet_pb2.EnrollResponse(device=to_pb(device), credential=credential)
 
     # The stub knows generators only; a coroutine that reads and writes by its context is as good to grpc.aio.
     async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         async with Answering(context):
             device = self._access.device(context)
-            hello = await _first(context)
-            session = self._hub.open(device)
-            reason = "its agent closed the connection"
-            try:
-                self._welcome(session, hello)
-                reason = await self._exchange(session, context) or reason
-            finally:
-                if self._hub.close(session):
-                    self._fleet.disconnect(device, reason)
+            with self._streams.stream(context):
+                hello = await _first(context, self._patience_s)
+                await self._session(self._hub.open(device), hello, context)
+
+    async def _session(self, session: Session, hello: fleet_pb2.Hello, context: Any) -> None:
+        try:
+            self._welcome(session, hello)
+            await self._exchange(session, context)
+        finally:
+            if self._hub.close(session):
+                reason = str(session.error) if session.error else "its agent closed the connection"
+                self._fleet.disconnect(session.device, reason)
 
     def _welcome(self, session: Session, hello: fleet_pb2.Hello) -> None:
         welcome = fleet_pb2.Welcome(device=session.device)
@@ -58,11 +81,12 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         description = record_from_pb(hello.description, DeviceDescription)
         self._fleet.connect(session.device, description, _keys(hello.held))
 
-    async def _exchange(self, session: Session, context: Any) -> str:
-        """Runs both directions until one ends; the reason, if there is one."""
+    async def _exchange(self, session: Session, context: Any) -> None:
+        """Runs both directions until one ends; raises why, unless the agent said goodbye."""
         tasks = {
             asyncio.create_task(self._read(session, context)),
             asyncio.create_task(_write(session, context)),
+            asyncio.create_task(session.over()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +96,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        return session.end_reason
+        if session.error is not None:
+            raise session.error
 
     async def _read(self, session: Session, context: Any) -> None:
         while True:
@@ -107,11 +132,11 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         return acknowledgement
 
 
-async def _first(context: Any) -> fleet_pb2.Hello:
+async def _first(context: Any, patience_s: float) -> fleet_pb2.Hello:
     try:
-        message = await asyncio.wait_for(context.read(), _HELLO_TIMEOUT_S)
+        message = await asyncio.wait_for(context.read(), patience_s)
     except TimeoutError:
-        raise DeadlineExceededError(f"no hello within {_HELLO_TIMEOUT_S:g} s. Send it first.") from None
+        raise DeadlineExceededError(f"no hello within {patience_s:g} s. Send it first.") from None
     if message is grpc.aio.EOF or message.WhichOneof("kind") != "hello":
         raise InvalidArgumentError("a session begins with `hello`. Send it first.")
     hello: fleet_pb2.Hello = message.hello

@@ -53,6 +53,7 @@ class Listener:
     revocations: list[tuple[str, LeaseKey]] = field(default_factory=list)
     changes: list[MeasurementRecord] = field(default_factory=list)
     expulsions: list[str] = field(default_factory=list)
+    silences: list[str] = field(default_factory=list)
 
     def assigned(self, record: MeasurementRecord) -> None:
         self.assignments.append(record)
@@ -65,6 +66,9 @@ class Listener:
 
     def expelled(self, device: str) -> None:
         self.expulsions.append(device)
+
+    def silenced(self, device: str, reason: str) -> None:
+        self.silences.append(device)
 
 
 class World:
