@@ -11,6 +11,7 @@ import grpc
 from fleetnas_controller.devices import DeviceDescription
 from fleetnas_controller.enrolment import AttemptLimit
 from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.jobs import measurement_name
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.calls import Access, Answering, StreamLimit, host_of
 from fleetnas_controller.sessions import Session, SessionHub
@@ -18,6 +19,8 @@ from fleetnas_controller.wire import outcome_of_report, record_from_pb, to_pb
 from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
 from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError, PermissionDeniedError
+
+_MAX_LEASES = 1000
 
 
 class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
@@ -118,7 +121,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         raise InvalidArgumentError(f"message '{kind}' is not expected within a session. Update the agent.")
 
     def _report(self, device: str, report: fleet_pb2.Report) -> fleet_pb2.Acknowledgement:
-        lease = LeaseKey(report.lease.measurement, report.lease.fencing_token)
+        lease = _key(report.lease)
         acknowledgement = fleet_pb2.Acknowledgement(lease=report.lease)
         try:
             target = record_from_pb(report.target, Target) if report.HasField("target") else None
@@ -149,4 +152,15 @@ async def _write(session: Session, context: Any) -> None:
 
 
 def _keys(leases: Iterable[fleet_pb2.Lease]) -> list[LeaseKey]:
-    return [LeaseKey(lease.measurement, lease.fencing_token) for lease in leases]
+    """Raises InvalidArgumentError on a name that no measurement can have, and on more than ``_MAX_LEASES``."""
+    keys = [_key(lease) for lease in leases]
+    if len(keys) > _MAX_LEASES:
+        raise InvalidArgumentError(
+            f"`held` names {len(keys)} leases, at most {_MAX_LEASES} may. Report some first."
+        )
+    return keys
+
+
+def _key(lease: fleet_pb2.Lease) -> LeaseKey:
+    # It comes back in answers, so its length must be bounded.
+    return LeaseKey(measurement_name(lease.measurement), lease.fencing_token)

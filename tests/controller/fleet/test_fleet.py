@@ -77,6 +77,7 @@ def test_silent_device_loses_its_lease_and_its_work_goes_elsewhere(world: World)
     silent = world.fleet.devices.get("devices/a")
     assert silent.state is DeviceState.OFFLINE
     assert "silent for 10 s" in silent.reason
+    assert world.listener.silences == ["devices/a"]
 
 
 def test_heartbeat_brings_a_silent_device_back(world: World) -> None:

@@ -1,6 +1,7 @@
 """A real controller on a loopback port, real agents as processes."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -29,8 +30,9 @@ WAIT_S = 20.0
 class Served:
     """A controller in a thread of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, patience_s: float = 10.0) -> None:
         self.data_dir = data_dir
+        self._patience_s = patience_s
         self._loop = asyncio.new_event_loop()
         started: Future[str] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
@@ -41,7 +43,9 @@ class Served:
     def _run(self, started: "Future[str]") -> None:
         async def serve() -> None:
             self._stopping = asyncio.Event()
-            server = ControllerServer(self.data_dir, "127.0.0.1:0", settings=FAST)
+            server = ControllerServer(
+                self.data_dir, "127.0.0.1:0", settings=FAST, patience_s=self._patience_s
+            )
             started.set_result(await server.start())
             await self._stopping.wait()
             await server.stop()
@@ -73,10 +77,18 @@ class Processes:
             str(self._folder / "table.csv"),
             "--pause-s",
             str(pause_s),
+            "--trace",
+            str(self._folder / "trace"),
         ]
         state_dir = str(self._folder / state)
         command = ["fleetnas_agents.cli", "--controller", address, "--state-dir", state_dir, *options]
         return self.start(command, FLEETNAS_TOKEN=token)
+
+    def traced(self, event: str) -> int:
+        """How often the agents noted ``event``."""
+        trace = self._folder / "trace"
+        lines = trace.read_text().splitlines() if trace.exists() else []
+        return sum(json.loads(line)["event"] == event for line in lines)
 
     def start(self, command: list[str], **environment: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -98,6 +110,14 @@ class Processes:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     controller = Served(tmp_path / "fleet")
+    yield controller
+    controller.stop()
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Served]:
+    """A controller that gives a silent peer half a second."""
+    controller = Served(tmp_path / "fleet", patience_s=0.5)
     yield controller
     controller.stop()
 
