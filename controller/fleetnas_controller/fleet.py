@@ -6,7 +6,7 @@ listeners hear of it last, so that a controller which dies in between finds in t
 
 __all__ = ["Acknowledgement", "Fleet", "FleetListener", "LeaseKey"]
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -165,11 +165,11 @@ class Fleet:
 
     # Measurements
 
-    def add(self, record: MeasurementRecord) -> MeasurementRecord:
-        """Queues a new measurement."""
-        self._save(record)
+    def add(self, records: Sequence[MeasurementRecord]) -> tuple[MeasurementRecord, ...]:
+        """Queues new measurements, all or none of them."""
+        self._save(*records)
         self.dispatch()
-        return self._open[record.name]
+        return tuple(self._open[record.name] for record in records)
 
     def cancel(self, record: MeasurementRecord, reason: str) -> MeasurementRecord:
         """``record``, which is not finished, will not be measured."""
@@ -232,8 +232,8 @@ class Fleet:
         if not self._queue or not self.devices.free_count:
             return
         now = self._clock()
-        for queued, device in assign(self._queue, self.devices.free(), now):
-            record = replace(
+        leased = [
+            replace(
                 queued,
                 state=MeasurementState.LEASED,
                 update_time=now,
@@ -243,7 +243,11 @@ class Fleet:
                 lease_time=now,
                 expire_time=now + self._settings.lease_s,
             )
-            self._save(record)
+            for queued, device in assign(self._queue, self.devices.free(), now)
+        ]
+        if leased:
+            self._save(*leased)
+        for record in leased:
             self._listener.assigned(record)
 
     def _recover(self) -> None:
@@ -310,16 +314,20 @@ class Fleet:
                 lease = LeaseKey(before.name, before.fencing_token)
                 self._listener.revoked(before.device, lease, revocation)
 
-    def _save(self, record: MeasurementRecord) -> None:
-        leased = record.state is MeasurementState.LEASED
+    def _save(self, *records: MeasurementRecord) -> None:
+        """In one transaction; nobody hears of it and memory stays as it was unless it is stored."""
+        leased = [record for record in records if record.state is MeasurementState.LEASED]
         with self._store.transaction():
-            self._store.put_measurement(record)
-            if leased:
+            for record in records:
+                self._store.put_measurement(record)
+            for record in leased:
                 self._store.put_lease(record.device, record.fencing_token, record.name, record.lease_time)
-        self._remember(record)
-        if leased:
+        for record in records:
+            self._remember(record)
+        for record in leased:
             self.devices.hold(record)
-        self._listener.changed(record)
+        for record in records:
+            self._listener.changed(record)
 
     def _remember(self, record: MeasurementRecord) -> None:
         if record.state.finished:

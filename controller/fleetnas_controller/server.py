@@ -62,7 +62,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     # Beyond the streams that last (`StreamLimit`) there are calls under way; more of them wait on the client.
-    ("grpc.max_concurrent_streams", 256),
+    ("grpc.max_concurrent_streams", 2048),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),

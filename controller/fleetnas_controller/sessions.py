@@ -20,6 +20,8 @@ from fleetnas_search_spaces.errors import (
 # A peer that leaves so many messages unread is not listening.
 _BACKLOG = 1000
 _WATCH_BACKLOG = 10_000
+# Results carry their raw samples, so an answer holds a bounded number.
+_WATCH_PART = 25
 # What was sent before the end of a session still goes out if the peer takes it within so long.
 _FAREWELL_S = 5.0
 
@@ -78,12 +80,18 @@ class Watch:
                 self._queue.get_nowait()
         self._queue.put_nowait(record)
 
-    async def next(self) -> MeasurementRecord:
-        """Raises ResourceExhaustedError when its reader was too slow to hear of every change."""
-        record = await self._queue.get()
+    async def next(self) -> tuple[MeasurementRecord, ...]:
+        """What has changed since, in order; waits for a first change and gives up to 25 that are there.
+
+        Raises:
+            ResourceExhaustedError: The reader was too slow to hear of every change.
+        """
+        records = [await self._queue.get()]
         if self._missed:
             raise ResourceExhaustedError(f"{_WATCH_BACKLOG} changes were left unread. Watch again, and read.")
-        return record
+        while len(records) < _WATCH_PART and not self._queue.empty():
+            records.append(self._queue.get_nowait())
+        return tuple(records)
 
 
 class SessionHub:

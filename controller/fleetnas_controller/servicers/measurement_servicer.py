@@ -73,7 +73,7 @@ class MeasurementServicer(measurement_pb2_grpc.MeasurementServiceServicer):
                     for start in range(0, len(records), _SNAPSHOT_PART):
                         yield _answer(records[start : start + _SNAPSHOT_PART])
                     while True:
-                        yield _answer([await watch.next()])
+                        yield _answer(await watch.next())
                 finally:
                     self._hub.unwatch(watch)
 

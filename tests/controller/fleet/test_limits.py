@@ -98,6 +98,16 @@ def test_first_reason_of_an_ended_session_stays() -> None:
     assert str(session.error) == "first"
 
 
+def test_watch_gives_what_has_gathered_in_parts() -> None:
+    async def run() -> list[tuple[Any, ...]]:
+        watch = Watch(lambda _: True)
+        for number in range(27):
+            watch.put(number)  # type: ignore[arg-type]
+        return [await watch.next(), await watch.next()]
+
+    assert asyncio.run(run()) == [tuple(range(25)), (25, 26)]
+
+
 def test_watch_that_is_not_read_is_told_and_keeps_nothing() -> None:
     record: Any = object()
 
