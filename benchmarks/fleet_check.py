@@ -52,7 +52,7 @@ def check(store: Path, trace: Path, ids: Iterable[str]) -> Findings:
     counts["leases"] = len(leases)
     done = [row for row in rows.values() if row["state"] == "done"]
     counts["results under an ended lease, all good"] = sum(
-        (row["device"], row["fencing_token"]) != order[row["name"]][-1] for row in done
+        [(row["device"], row["fencing_token"])] != order[row["name"]][-1:] for row in done
     )
     longest_s = max(row["update_time"] - row["create_time"] for row in rows.values())
     return Findings(tuple(broken), dict(counts), longest_s)
