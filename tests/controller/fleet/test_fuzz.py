@@ -23,7 +23,9 @@ from fleetnas_controller.servicers.device_servicer import DeviceServicer
 from fleetnas_controller.servicers.fleet_servicer import FleetServicer
 from fleetnas_controller.servicers.measurement_servicer import MeasurementServicer
 from fleetnas_controller.sessions import SessionHub
-from fleetnas_protos.v1 import artifact_pb2, device_pb2, fleet_pb2, measurement_pb2
+from fleetnas_controller.wire import to_pb
+from fleetnas_protos.mirror import to_message
+from fleetnas_protos.v1 import artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
 from fleetnas_search_spaces.errors import FleetNASError
 
 NAMES = st.sampled_from(
@@ -70,6 +72,28 @@ def fill(draw: st.DrawFn, message: Any, field: Any) -> None:
             getattr(message, field.name).extend(draw(st.lists(one, max_size=3)))
         else:
             setattr(message, field.name, draw(one))
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> Callable[[Any], None]:
+    """Spoils one to three fields, anywhere in a message."""
+    data = draw(st.data())
+
+    def spoil(message: Any) -> None:
+        for _ in range(data.draw(st.integers(0, 3))):
+            place = message
+            while True:
+                field = data.draw(st.sampled_from(list(place.DESCRIPTOR.fields)))
+                inner = (
+                    field.message_type is not None and not field.is_repeated and place.HasField(field.name)
+                )
+                if not inner or data.draw(st.integers(0, 3)) == 0:
+                    break
+                place = getattr(place, field.name)
+            place.ClearField(field.name)
+            fill(data.draw, place, field)
+
+    return spoil
 
 
 class Refused(Exception):  # noqa: N818 - it is what a call's end looks like, not an error of ours
@@ -133,7 +157,10 @@ class Desk:
             self.world.restart()  # what was accepted can be read again
             self.world.book.list(1000, "")
 
-    def close(self) -> None:
+    def __enter__(self) -> "Desk":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.database.close()
         self._folder.cleanup()
 
@@ -193,33 +220,41 @@ def test_any_request_is_answered_or_refused_without_a_trace(
     @FEW
     @given(messages(CALLS[name]))
     def check(request: Any) -> None:
-        desk = Desk(make_world)
-        servicer, _, method = name.partition(".")
-        try:
+        with Desk(make_world) as desk:
+            servicer, _, method = name.partition(".")
             desk.call(getattr(getattr(desk, servicer), method), request)
-        finally:
-            desk.close()
 
     check()
 
 
-def test_any_good_looking_request_is_answered_or_refused(make_world: Callable[..., Any]) -> None:
-    """As above, for measurements that pass the first look: the stored file, any plan, limits and labels."""
-
-    @FEW
-    @given(messages(measurement_pb2.MeasurementRequest))
-    def check(request: Any) -> None:
-        desk = Desk(make_world)
-        known = desk.world.book.get("m").request.files[0]
-        del request.files[:]
-        request.files.add(path="net.onnx", sha256=known.sha256, size_bytes=known.size_bytes)
-        request.entry_file, request.anchor_entry_file, request.measurement_id = "net.onnx", "", "fuzz"
-        try:
-            desk.call(
-                desk.measurements.CreateMeasurement, measurement_pb2.CreateMeasurementRequest(request=request)
+def test_any_spoilt_measurement_is_answered_or_refused(make_world: Callable[..., Any]) -> None:
+    @settings(FEW, max_examples=150)
+    @given(mutations())
+    def check(spoil: Callable[[Any], None]) -> None:
+        with Desk(make_world) as desk:
+            request = measurement_pb2.CreateMeasurementRequest(
+                request=to_pb(desk.world.book.get("m").request)
             )
-        finally:
-            desk.close()
+            request.request.measurement_id = "spoilt"
+            spoil(request)
+            desk.call(desk.measurements.CreateMeasurement, request)
+
+    check()
+
+
+def test_any_spoilt_enrolment_is_answered_or_refused(make_world: Callable[..., Any]) -> None:
+    @settings(FEW, max_examples=80)
+    @given(mutations())
+    def check(spoil: Callable[[Any], None]) -> None:
+        with Desk(make_world) as desk:
+            device = to_pb(desk.world.fleet.devices.get("devices/a"))
+            description = fleet_pb2.DeviceDescription(
+                model="m", kind="host", targets=device.targets, labels={"a": "b"}
+            )
+            token = desk.world.enrolment.create_token().secret
+            request = fleet_pb2.EnrollRequest(join_token=token, device_id="b", description=description)
+            spoil(request)
+            desk.call(desk.fleet.Enroll, request)
 
     check()
 
@@ -232,37 +267,54 @@ def test_any_upload_is_kept_whole_or_leaves_nothing(make_world: Callable[..., An
             for part in parts:
                 yield part
 
-        desk = Desk(make_world)
-        try:
+        with Desk(make_world) as desk:
             desk.call(desk.artifacts.UploadArtifact, sent())
-        finally:
-            desk.close()
 
     check()
 
 
 def test_any_message_of_a_session_is_answered_or_refused(make_world: Callable[..., Any]) -> None:
-    @settings(FEW, max_examples=150)
-    @given(messages(fleet_pb2.AgentMessage), st.booleans())
-    def check(message: Any, real_lease: bool) -> None:
-        desk = Desk(make_world)
-        if real_lease and message.WhichOneof("kind") == "report":
-            message.report.lease.measurement, message.report.lease.fencing_token = "measurements/m", 1
-        before = desk.dump()
-        try:
-            answer = desk.fleet._handle(desk.device, message)
-            assert answer is not None
-            answer.SerializeToString()
-            counted = answer.WhichOneof("kind") == "acknowledgement" and answer.acknowledgement.accepted
-        except FleetNASError:
-            counted = False
-        if not counted:
-            assert desk.dump() == before
-        desk.world.restart()
-        desk.world.book.list(1000, "")
-        desk.close()
+    @settings(FEW, max_examples=60)
+    @given(messages(fleet_pb2.AgentMessage))
+    def check(message: Any) -> None:
+        with Desk(make_world) as desk:
+            say(desk, message)
 
     check()
+
+
+def test_any_spoilt_report_is_answered_or_refused(
+    make_world: Callable[..., Any], good: Any, target: Any
+) -> None:
+    @settings(FEW, max_examples=150)
+    @given(mutations())
+    def check(spoil: Callable[[Any], None]) -> None:
+        message = fleet_pb2.AgentMessage()
+        message.report.lease.measurement, message.report.lease.fencing_token = "measurements/m", 1
+        message.report.result.CopyFrom(to_message(good, measurement_pb2.MeasurementResult))
+        message.report.target.CopyFrom(to_message(target, target_pb2.Target))
+        spoil(message)
+        with Desk(make_world) as desk:
+            say(desk, message)
+
+    check()
+
+
+def say(desk: Desk, message: Any) -> None:
+    """The message within a session of ``a``."""
+    before = desk.dump()
+    try:
+        answer = desk.fleet._handle(desk.device, message)
+        assert answer is not None
+        answer.SerializeToString()
+        counted = answer.WhichOneof("kind") == "acknowledgement" and answer.acknowledgement.accepted
+    except FleetNASError:
+        counted = False
+    if not counted:
+        assert desk.dump() == before
+    desk.world.restart()
+    for record in desk.world.book.list(1000, "").items:
+        to_pb(record).SerializeToString()
 
 
 def test_any_hello_opens_a_session_or_is_refused(make_world: Callable[..., Any]) -> None:
@@ -273,13 +325,12 @@ def test_any_hello_opens_a_session_or_is_refused(make_world: Callable[..., Any])
             session = SessionHub().open(desk.device)
             desk.fleet._welcome(session, hello)
 
-        desk = Desk(make_world)
-        before = desk.dump()
-        try:
-            asyncio.run(welcome(desk))
-        except FleetNASError:
-            assert desk.dump() == before
-        desk.world.restart()
-        desk.close()
+        with Desk(make_world) as desk:
+            before = desk.dump()
+            try:
+                asyncio.run(welcome(desk))
+            except FleetNASError:
+                assert desk.dump() == before
+            desk.world.restart()
 
     check()
