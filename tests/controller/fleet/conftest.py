@@ -147,6 +147,12 @@ def world(tmp_path: Path, store: SqliteFleetStore, settings: FleetSettings) -> W
 
 
 @pytest.fixture
+def make_fleet_world(settings: FleetSettings) -> Callable[[Path, FleetStore], World]:
+    """For tests that need a world for each of their examples."""
+    return lambda folder, store: World(folder, store, settings)
+
+
+@pytest.fixture
 def make_request() -> Callable[..., MeasurementRequest]:
     return request
 

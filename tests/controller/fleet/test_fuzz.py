@@ -16,7 +16,6 @@ from sqlite_utils import Database
 
 from fleetnas_controller.enrolment import AttemptLimit, digest_of
 from fleetnas_controller.fleet_store import SqliteFleetStore
-from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
 from fleetnas_controller.servicers.calls import Access, StreamLimit
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
@@ -177,20 +176,9 @@ async def _first(answer: Any) -> Any:
         await answer.aclose()
 
 
-@pytest.fixture(scope="module")
-def make_world() -> Callable[..., Any]:
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("fuzz_world", Path(__file__).with_name("conftest.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    import sys
-
-    sys.modules["fuzz_world"] = module
-    spec.loader.exec_module(module)
-    fast = FleetSettings(lease_s=10.0, retry_base_s=2.0, attempt_limit=3, total_grace_s=5.0)
-    return lambda folder, store: module.World(folder, store, fast)
+@pytest.fixture
+def make_world(make_fleet_world: Callable[..., Any]) -> Callable[..., Any]:
+    return make_fleet_world
 
 
 CALLS = {
