@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,19 @@ def check(store: Path, trace: Path, ids: Iterable[str]) -> Findings:
     counts["leases"] = len(leases)
     done = [row for row in rows.values() if row["state"] == "done"]
     counts["results under an ended lease, all good"] = sum(
-        (row["device"], row["fencing_token"]) != order[row["name"]][-1] for row in done
+        [(row["device"], row["fencing_token"])] != order[row["name"]][-1:] for row in done
     )
     longest_s = max(row["update_time"] - row["create_time"] for row in rows.values())
     return Findings(tuple(broken), dict(counts), longest_s)
 
 
 def _events(trace: Path) -> list[dict[str, Any]]:
-    lines = trace.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    """A process that was killed leaves part of its last line, and the next one writes on behind it."""
+    found = []
+    for line in trace.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line[line.rfind('{"time"') :]))
+    return found
 
 
 def _lease(event: dict[str, Any]) -> _Lease:
@@ -120,7 +125,7 @@ def _one_at_a_time(events: list[dict[str, Any]]) -> Iterable[str]:
             if device in running:
                 yield f"{device} ran {running[device]} and {name} at once"
             running[device] = name
-        elif one["event"] == "end":
+        elif one["event"] in ("end", "started"):
             running.pop(device, None)
 
 

@@ -2,6 +2,7 @@
 
 python benchmarks/fleet_load.py --seeds 20 --json
 python benchmarks/fleet_load.py --jobs 4000 --kills 50 --json
+python benchmarks/fleet_load.py --jobs 2000 --kills 10 --agent-kills 10 --json
 
 The controller and the agents are the processes a user starts. Exit code 1 when a promise was broken.
 """
@@ -41,7 +42,8 @@ BATCH = 250
 class Controller:
     """`fleetnas serve` on one port and folder, started as often as it is killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, heartbeat_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
+        self._times = ["--heartbeat-s", str(heartbeat_s), "--lease-s", str(lease_s)]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -53,7 +55,7 @@ class Controller:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "fleetnas_controller.cli", "serve", "--listen", self.address,
-                "--data-dir", str(self.data_dir), "--heartbeat-s", str(HEARTBEAT_S), "--lease-s", str(LEASE_S),
+                "--data-dir", str(self.data_dir), *self._times,
             ],
             stderr=self._log,
         )  # fmt: skip
@@ -79,7 +81,8 @@ class Controller:
         raise SystemExit("the controller does not answer")
 
 
-def agents(folder: Path, controller: Controller, count: int, seed: int) -> "subprocess.Popen[bytes]":
+def prepare_agents(folder: Path, controller: Controller, count: int) -> str:
+    """Writes the table; returns a join token for all."""
     keys = [",".join(f"{index:04d}") for index in range(NETWORKS)]
     rows = [
         f"{''.join(key.split(','))},{2.0 + index / 50:.2f},{4.0 + index / 25:.2f}"
@@ -87,12 +90,15 @@ def agents(folder: Path, controller: Controller, count: int, seed: int) -> "subp
     ]
     (folder / "table.csv").write_text("\n".join(["arch,phone,board", *rows]) + "\n")
     with controller.client() as client:
-        token = client.create_join_token(use_count=count, ttl_s=3600.0).secret
+        return client.create_join_token(use_count=count, ttl_s=3600.0).secret
+
+
+def start_agents(folder: Path, address: str, token: str, count: int, seed: int) -> "subprocess.Popen[bytes]":
     faults = [part for one in FAULTS for part in ("--fault", one)]
     with (folder / "agents.log").open("ab") as log:
         return subprocess.Popen(
             [
-                sys.executable, "-m", "fleetnas_agents.cli", "--controller", controller.address,
+                sys.executable, "-m", "fleetnas_agents.cli", "--controller", address,
                 "--state-dir", str(folder / "played"), "--driver", "replay", "--table", str(folder / "table.csv"),
                 "--devices", str(count), "--id", "load", "--seed", str(seed), "--trace", str(folder / "trace"),
                 "--reconnect-cap-s", "1", "--log-level", "warning", *faults,
@@ -117,37 +123,40 @@ def requests(client: FleetClient, job_count: int) -> list[MeasurementRequest]:
 class Load:
     """One run: feeds the jobs, kills the controller, watches the store, and checks at the end."""
 
-    def __init__(
-        self, folder: Path, *, job_count: int, agent_count: int, kills: int, seed: int, limit_s: float
-    ) -> None:
+    def __init__(self, folder: Path, args: argparse.Namespace, seed: int) -> None:
         self._folder = folder
-        self._job_count = job_count
+        self._job_count = args.jobs
         self._rng = random.Random(seed)
-        self._kills_left = kills
-        self._deadline = time.monotonic() + limit_s
+        self._victims = ["controller"] * args.kills + ["agents"] * args.agent_kills
+        self._rng.shuffle(self._victims)
+        self._kill_count = len(self._victims)
+        self._deadline = time.monotonic() + args.limit_s
         self.controller = Controller(folder)
-        self.agents = agents(folder, self.controller, agent_count, seed)
-        self.samples = 0
+        token = prepare_agents(folder, self.controller, args.agents)
+        self._start_agents = lambda: start_agents(folder, self.controller.address, token, args.agents, seed)
+        self.agents = self._start_agents()
         self.doubles: list[str] = []
+        self.controller_kills = 0
 
     def run(self) -> None:
         with self.controller.client() as client:
             self._wanted = requests(client, self._job_count)
-        self._next_kill = time.monotonic() + self._rng.uniform(0.3, 3.0)
         self._fed = 0
         client = self.controller.client()
+        self._next_kill = time.monotonic() + self._rng.uniform(0.1, 1.5)
         while self._unfinished():
             if time.monotonic() > self._deadline:
                 raise DeadlineExceededError(
                     f"{self._unfinished()} jobs are not finished in time: a wait is unbounded"
                 )
-            if self._kills_left and time.monotonic() >= self._next_kill:
+            if self._victims and time.monotonic() >= self._next_kill:
                 client.close()
-                self._kill()
+                pause_s = self._kill(self._victims.pop())
                 client = self.controller.client()
+                self._next_kill = time.monotonic() + self._rng.uniform(0.1, pause_s)
             self._feed(client)
             self._watch()
-            time.sleep(0.05 if self._kills_left else 0.3)
+            time.sleep(0.05 if self._victims else 0.3)
         client.close()
 
     def stop(self) -> None:
@@ -167,19 +176,34 @@ class Load:
     def _feed(self, client: FleetClient) -> None:
         """Keeps a queue; a creation that a kill cut off is asked for again, which is asking once."""
         queued = self._query("SELECT count(*) FROM measurements WHERE state IN ('queued', 'leased')")[0][0]
-        if self._fed < self._job_count and queued < 4 * BATCH:
+        # Between two kills there is always something left to feed, so that every kill falls into load.
+        share = (self._kill_count - len(self._victims) + 1) / (self._kill_count + 1)
+        end = min(self._fed + BATCH, round(self._job_count * share))
+        if self._fed < end and queued < 4 * BATCH:
             with suppress(UnavailableError):
-                client.create_measurements(self._wanted[self._fed : self._fed + BATCH])
-                self._fed += BATCH
+                client.create_measurements(self._wanted[self._fed : end])
+                self._fed = end
 
-    def _kill(self) -> None:
+    def _kill(self, victim: str) -> float:
+        """SIGKILL and a new start; longest pause before the next, in seconds."""
+        if victim == "agents":
+            self.agents.kill()
+            self.agents.wait()
+            self.agents = self._start_agents()
+            return 6.0
+        self._kill_controller()
+        if self._rng.random() < 0.2:
+            # Sometimes before it has listened, sometimes while it recovers.
+            time.sleep(self._rng.uniform(0.0, 1.0))
+            self._kill_controller()
+        return 1.5
+
+    def _kill_controller(self) -> None:
         self.controller.kill()
-        self._kills_left -= 1
+        self.controller_kills += 1
         self.controller.start()
-        self._next_kill = time.monotonic() + self._rng.uniform(1.0, 4.0)
 
     def _watch(self) -> None:
-        self.samples += 1
         twice = "SELECT device FROM measurements WHERE state = 'leased' GROUP BY device HAVING count(*) > 1"
         self.doubles += [row[0] for row in self._query(twice)]
 
@@ -195,14 +219,7 @@ class Load:
 
 def run_seed(args: argparse.Namespace, seed: int, folder: Path) -> tuple[Findings, list[str], float]:
     begin_s = time.monotonic()
-    load = Load(
-        folder,
-        job_count=args.jobs,
-        agent_count=args.agents,
-        kills=args.kills,
-        seed=seed,
-        limit_s=args.limit_s,
-    )
+    load = Load(folder, args, seed)
     broken = []
     try:
         load.run()
@@ -225,6 +242,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--agents", type=int, default=50)
     parser.add_argument("--kills", type=int, default=0, help="SIGKILLs of the controller at random moments")
+    parser.add_argument("--agent-kills", type=int, default=0, help="SIGKILLs of the process of all agents")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
@@ -244,6 +262,7 @@ def main() -> int:
             "jobs": args.jobs,
             "agents": args.agents,
             "kills": args.kills,
+            "agent_kills": args.agent_kills,
             "seed": seed,
             "faults": FAULTS,
         }

@@ -1,6 +1,6 @@
 """Who may join the fleet, and who a caller is. Secrets are shown once and kept as SHA-256 only."""
 
-__all__ = ["DEFAULT_TTL_S", "MAX_TTL_S", "Credential", "Enrolment", "digest_of"]
+__all__ = ["DEFAULT_TTL_S", "MAX_TTL_S", "AttemptLimit", "Credential", "Enrolment", "digest_of"]
 
 import hashlib
 from collections.abc import Callable
@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import JoinToken, device_name
-from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError
+from fleetnas_search_spaces.errors import (
+    InvalidArgumentError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+)
 
 DEFAULT_TTL_S = 900.0
 MAX_TTL_S = 30 * 86_400.0
 _MAX_USES = 10_000
+# For a day an expired token is refused as expired, afterwards as unknown.
+_KEEP_EXPIRED_S = 86_400.0
+_MAX_PEERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Enrolment:
             raise InvalidArgumentError(f"`ttl` (={ttl_s:g} s) must lie between 0 and {MAX_TTL_S:g} s.")
         expire_time = self._clock() + (ttl_s or DEFAULT_TTL_S)
         token = JoinToken(self._new_secret(), device_id, use_count or 1, expire_time)
+        self._store.purge_join_tokens(self._clock() - _KEEP_EXPIRED_S)
         self._store.put_join_token(digest_of(token.secret), token)
         return token
 
@@ -96,6 +104,39 @@ class Enrolment:
                 "no device has this credential: it was removed or enrolled again. Enrol it with a new join token."
             )
         return name
+
+
+class AttemptLimit:
+    """Bounds how often a peer may be refused, so that nobody can try out secrets.
+
+    Only refusals count: a rack of devices enrols from one address as fast as it likes.
+
+    Args:
+        clock: Seconds.
+        count: Refusals within ``span_s`` seconds that a peer has; further attempts then have to wait.
+    """
+
+    def __init__(self, clock: Callable[[], float], count: int = 10, span_s: float = 60.0) -> None:
+        self._clock = clock
+        self._count = count
+        self._span_s = span_s
+        self._refused: dict[str, list[float]] = {}
+
+    def check(self, peer: str) -> None:
+        """Raises ResourceExhaustedError when ``peer`` has to wait."""
+        recent = [one for one in self._refused.get(peer, ()) if one > self._clock() - self._span_s]
+        if len(recent) >= self._count:
+            wait_s = recent[-self._count] + self._span_s - self._clock()
+            raise ResourceExhaustedError(
+                f"{peer} was refused {len(recent)} times within {self._span_s:g} s. Try again in {wait_s:.0f} s."
+            )
+
+    def refused(self, peer: str) -> None:
+        """Notes a refusal; the peer that was refused longest ago is forgotten when there are very many."""
+        recent = self._refused.pop(peer, [])[-self._count + 1 :]
+        self._refused[peer] = [*recent, self._clock()]
+        if len(self._refused) > _MAX_PEERS:
+            del self._refused[next(iter(self._refused))]
 
 
 def digest_of(secret: str) -> str:

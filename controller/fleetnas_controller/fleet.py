@@ -6,7 +6,7 @@ listeners hear of it last, so that a controller which dies in between finds in t
 
 __all__ = ["Acknowledgement", "Fleet", "FleetListener", "LeaseKey"]
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class FleetListener(Protocol):
 
     def expelled(self, device: str) -> None:
         """The credential of ``device`` no longer holds: it was removed or enrolled anew."""
+        ...
+
+    def silenced(self, device: str, reason: str) -> None:
+        """``device`` is connected and was not heard for too long: the connection is as good as dead."""
         ...
 
 
@@ -187,11 +191,11 @@ class Fleet:
 
     # Measurements
 
-    def add(self, record: MeasurementRecord) -> MeasurementRecord:
-        """Queues a new measurement."""
-        self._save(record)
+    def add(self, records: Sequence[MeasurementRecord]) -> tuple[MeasurementRecord, ...]:
+        """Queues new measurements, all or none of them."""
+        self._save(*records)
         self.dispatch()
-        return self._open[record.name]
+        return tuple(self._open[record.name] for record in records)
 
     def cancel(self, record: MeasurementRecord, reason: str) -> MeasurementRecord:
         """``record``, which is not finished, will not be measured."""
@@ -237,7 +241,8 @@ class Fleet:
     def tick(self) -> None:
         """Ends what has run out of time, and hands out what became ripe. Call it every half second or so."""
         now = self._clock()
-        self.devices.silent(now)
+        for device in self.devices.silent(now):
+            self._listener.silenced(device.name, device.reason)
         for record in list(self._open.values()):
             fault = self._overdue(record, now)
             if fault is None:
@@ -253,8 +258,8 @@ class Fleet:
         if not self._queue:
             return
         now = self._clock()
-        for queued, device in self._pairs(now):
-            record = replace(
+        leased = [
+            replace(
                 queued,
                 state=MeasurementState.LEASED,
                 update_time=now,
@@ -264,7 +269,11 @@ class Fleet:
                 lease_time=now,
                 expire_time=now + self._settings.lease_s,
             )
-            self._save(record)
+            for queued, device in self._pairs(now)
+        ]
+        if leased:
+            self._save(*leased)
+        for record in leased:
             self._listener.assigned(record)
 
     def _pairs(self, now: float) -> list[tuple[MeasurementRecord, Device]]:
@@ -338,16 +347,20 @@ class Fleet:
                 lease = LeaseKey(before.name, before.fencing_token)
                 self._listener.revoked(before.device, lease, revocation)
 
-    def _save(self, record: MeasurementRecord) -> None:
-        leased = record.state is MeasurementState.LEASED
+    def _save(self, *records: MeasurementRecord) -> None:
+        """In one transaction; nobody hears of it and memory stays as it was unless it is stored."""
+        leased = [record for record in records if record.state is MeasurementState.LEASED]
         with self._store.transaction():
-            self._store.put_measurement(record)
-            if leased:
+            for record in records:
+                self._store.put_measurement(record)
+            for record in leased:
                 self._store.put_lease(record.device, record.fencing_token, record.name, record.lease_time)
-        self._remember(record)
-        if leased:
+        for record in records:
+            self._remember(record)
+        for record in leased:
             self.devices.hold(record)
-        self._listener.changed(record)
+        for record in records:
+            self._listener.changed(record)
 
     def _remember(self, record: MeasurementRecord) -> None:
         if record.state.finished:

@@ -43,6 +43,10 @@ class FleetStore(Protocol):
         """With an empty ``secret``: that is not stored."""
         ...
 
+    def purge_join_tokens(self, before: float) -> None:
+        """Forgets those that expired before ``before``, seconds since 1970."""
+        ...
+
     def put_device(self, device: Device) -> None:
         """Stores a changed device that ``enrol_device`` stored before."""
         ...
@@ -114,8 +118,19 @@ class SqliteFleetStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with store_errors(self._place), self._db.atomic():
-            yield
+        connection = self._db.conn
+        if connection.in_transaction:
+            yield  # part of the one around it
+            return
+        with store_errors(self._place):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def put_join_token(self, secret_sha256: str, token: JoinToken) -> None:
         self._put(
@@ -133,9 +148,13 @@ class SqliteFleetStore:
         row = self._row("SELECT * FROM join_tokens WHERE secret_sha256 = ?", secret_sha256)
         return JoinToken("", row["device_id"], row["use_count"], row["expire_time"]) if row else None
 
+    def purge_join_tokens(self, before: float) -> None:
+        with self.transaction():
+            self._db.conn.execute("DELETE FROM join_tokens WHERE expire_time < ?", [before])
+
     def put_device(self, device: Device) -> None:
-        with store_errors(self._place), self._db.atomic():
-            self._db.execute("UPDATE devices SET device = ? WHERE name = ?", [pack(device), device.name])
+        with self.transaction():
+            self._db.conn.execute("UPDATE devices SET device = ? WHERE name = ?", [pack(device), device.name])
 
     def enrol_device(self, device: Device, credential_sha256: str) -> None:
         self._put(
@@ -159,8 +178,8 @@ class SqliteFleetStore:
         return str(row["name"]) if row else None
 
     def remove_device(self, name: str) -> None:
-        with store_errors(self._place), self._db.atomic():
-            self._db.execute("DELETE FROM devices WHERE name = ?", [name])
+        with self.transaction():
+            self._db.conn.execute("DELETE FROM devices WHERE name = ?", [name])
 
     def put_grant(self, certificate_sha256: str, grant: Grant) -> None:
         row = {
@@ -180,14 +199,14 @@ class SqliteFleetStore:
         return tuple(map(_grant_of, self._rows("SELECT * FROM grants ORDER BY name, create_time")))
 
     def remove_grants(self, name: str) -> None:
-        with store_errors(self._place), self._db.atomic():
-            self._db.execute("DELETE FROM grants WHERE name = ?", [name])
+        with self.transaction():
+            self._db.conn.execute("DELETE FROM grants WHERE name = ?", [name])
 
     def put_measurement(self, record: MeasurementRecord) -> None:
         row = _to_row(record)
         updates = ", ".join(f"{column} = ?" for column in row)
-        with store_errors(self._place), self._db.atomic():
-            changed = self._db.execute(
+        with self.transaction():
+            changed = self._db.conn.execute(
                 f"UPDATE measurements SET {updates} WHERE name = ?", [*row.values(), record.name]
             )
             if changed.rowcount == 0:
@@ -209,9 +228,9 @@ class SqliteFleetStore:
         return tuple((row["number"], _from_row(row)) for row in self._rows(query, after_number, limit))
 
     def put_lease(self, device: str, fencing_token: int, measurement: str, lease_time: float) -> None:
-        with store_errors(self._place), self._db.atomic():
+        with self.transaction():
             values = [device, fencing_token, measurement, lease_time]
-            self._db.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", values)
+            self._db.conn.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", values)
 
     def leased_measurement(self, device: str, fencing_token: int) -> str | None:
         query = "SELECT measurement FROM leases WHERE device = ? AND fencing_token = ?"
@@ -226,15 +245,17 @@ class SqliteFleetStore:
         columns = ", ".join(row)
         updates = ", ".join(f"{column} = excluded.{column}" for column in row if column != key)
         marks = ", ".join("?" * len(row))
-        with store_errors(self._place), self._db.atomic():
-            self._db.execute(
+        with self.transaction():
+            self._db.conn.execute(
                 f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}",
                 list(row.values()),
             )
 
     def _rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         with store_errors(self._place):
-            return list(self._db.query(query, list(values)))
+            cursor = self._db.conn.execute(query, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _row(self, query: str, *values: object) -> dict[str, Any] | None:
         return next(iter(self._rows(query, *values)), None)

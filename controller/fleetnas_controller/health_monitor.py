@@ -184,6 +184,9 @@ class HealthMonitor:
         if not self._fleet.devices.knows(device):
             self._forget(device)
 
+    def silenced(self, device: str, reason: str) -> None:
+        """A check that it held runs out of its lease, as any measurement does."""
+
     def _forget(self, device: str) -> None:
         self._store.forget(device)
         for one in (self._standings, self._pending, self._recent, self._bad_ends):
@@ -225,7 +228,7 @@ class HealthMonitor:
         name = measurement_name(request.measurement_id)
         found = self._fleet.find(name)
         if found is None:
-            self._fleet.add(MeasurementRecord(name, request, MeasurementState.QUEUED, now, now))
+            self._fleet.add([MeasurementRecord(name, request, MeasurementState.QUEUED, now, now)])
         elif found.state.finished:
             self._ended.append(found)
         self._pending[device.name] = name

@@ -30,3 +30,7 @@ class Listeners:
     def expelled(self, device: str) -> None:
         for one in self._listeners:
             one.expelled(device)
+
+    def silenced(self, device: str, reason: str) -> None:
+        for one in self._listeners:
+            one.silenced(device, reason)

@@ -45,6 +45,9 @@ class FleetLog:
     def expelled(self, device: str) -> None:
         _log.info("credential no longer holds", extra={"event": "expelled", "device": device})
 
+    def silenced(self, device: str, reason: str) -> None:
+        _log.warning("device silent: %s", reason, extra={"event": "silenced", "device": device})
+
 
 def _ids(record: MeasurementRecord) -> dict[str, str]:
     """The search and the trial that asked for it, as far as its labels say."""

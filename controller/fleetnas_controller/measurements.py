@@ -52,12 +52,7 @@ class MeasurementBook:
             AlreadyExistsError: Another request has the id.
             FailedPreconditionError: A file is not uploaded.
         """
-        known = self._known_or_checked(request)
-        if known is not None:
-            return self._placed(known)
-        name, now = measurement_name(request.measurement_id), self._clock()
-        record = MeasurementRecord(name, request, MeasurementState.QUEUED, now, now)
-        return self._placed(self._fleet.add(record))
+        return self.create_all([request])[0]
 
     def create_all(self, requests: Sequence[MeasurementRequest]) -> tuple[MeasurementRecord, ...]:
         """As ``create`` for each in turn, after all were checked: none is created when one is refused.
@@ -65,14 +60,21 @@ class MeasurementBook:
         Raises:
             InvalidArgumentError: Two have one id, or there are more than 1,000.
         """
-        names = {measurement_name(request.measurement_id) for request in requests}
-        if len(names) < len(requests) or len(requests) > _MAX_BATCH:
+        names = [measurement_name(request.measurement_id) for request in requests]
+        if len(set(names)) < len(requests) or len(requests) > _MAX_BATCH:
             raise InvalidArgumentError(
-                f"`requests` ({len(requests)}, {len(names)} ids) must be up to {_MAX_BATCH} with different ids."
+                f"`requests` ({len(requests)}, {len(set(names))} ids) must be up to {_MAX_BATCH} with different ids."
             )
-        for request in requests:
-            self._known_or_checked(request)
-        return tuple(self.create(request) for request in requests)
+        found = {name: self._known_or_checked(request) for name, request in zip(names, requests, strict=True)}
+        now = self._clock()
+        # A microsecond apart: the queue goes by age, and those of one call are to keep their order.
+        new = [
+            MeasurementRecord(name, request, MeasurementState.QUEUED, now + index * 1e-6, now)
+            for index, (name, request) in enumerate(zip(names, requests, strict=True))
+            if found[name] is None
+        ]
+        found |= {record.name: record for record in self._fleet.add(new)}
+        return tuple(self._placed(record) for record in found.values() if record is not None)
 
     def get(self, name: str) -> MeasurementRecord:
         """Raises NotFoundError."""

@@ -92,6 +92,9 @@ class FleetMetrics:
     def expelled(self, device: str) -> None:
         """The gauge of devices shows it."""
 
+    def silenced(self, device: str, reason: str) -> None:
+        """The gauge of devices shows it."""
+
     def _touch(self) -> None:
         """Every series is there from the start, so that a rate over the first fault is seen."""
         for state in MeasurementState:

@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.credentials import OPERATOR_BUNDLE_FILE
-from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.enrolment import AttemptLimit, Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import open_fleet_store
 from fleetnas_controller.grants import GrantBook
@@ -38,7 +38,7 @@ from fleetnas_controller.search_store import SqliteSearchStore
 from fleetnas_controller.searches import SearchBook
 from fleetnas_controller.servicers.access_servicer import AccessServicer
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
-from fleetnas_controller.servicers.calls import Access
+from fleetnas_controller.servicers.calls import Access, StreamLimit
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
 from fleetnas_controller.servicers.fleet_servicer import FleetServicer
 from fleetnas_controller.servicers.latency_servicer import LatencyServicer
@@ -84,6 +84,8 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # Beyond the streams that last (`StreamLimit`) there are calls under way; more of them wait on the client.
+    ("grpc.max_concurrent_streams", 2048),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -100,6 +102,7 @@ class ControllerServer:
         enroll_port: Where agents join an encrypted fleet; 0 takes a free one.
         health: None: devices are checked only when an operator asks.
         metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
+        patience_s: How long a peer that connected may say nothing.
 
     Raises:
         FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
@@ -118,6 +121,7 @@ class ControllerServer:
         health: HealthSettings | None = None,
         metrics_listen: str = "",
         clock: Callable[[], float] = time.time,
+        patience_s: float = 10.0,
     ) -> None:
         self._address = parse_address(listen)
         encrypted = self._address.encrypted(tls)
@@ -158,15 +162,20 @@ class ControllerServer:
         grants = GrantBook(self._store, authority, clock)
         access = Access(self._enrolment, grants, digest_of(token))
         book = MeasurementBook(self._fleet, self._store, artifacts, clock)
-        self._server = aio.server(options=_OPTIONS)
+        streams = StreamLimit()
+        patience = (("grpc.server_handshake_timeout_ms", round(patience_s * 1000)),)
+        self._server = aio.server(options=(*_OPTIONS, *patience))
         fleet_pb2_grpc.add_FleetServiceServicer_to_server(
-            FleetServicer(self._fleet, self._hub, access, grants, settings), self._server
+            FleetServicer(
+                self._fleet, self._hub, access, grants, settings, AttemptLimit(clock), streams, patience_s
+            ),
+            self._server,
         )
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
             DeviceServicer(self._fleet, self._enrolment, access, self._health, self._join_text), self._server
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
-            MeasurementServicer(book, self._hub, access), self._server
+            MeasurementServicer(book, self._hub, access, streams), self._server
         )
         artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(
             ArtifactServicer(artifacts, self._fleet, access), self._server
@@ -226,7 +235,7 @@ class ControllerServer:
         if self._endpoint is not None:
             self._endpoint.close()
         await self._runner.stop()
-        self._hub.end_all("the controller stops")
+        self._hub.end_all(UnavailableError("the controller stops. Connect again when it is back."))
         await self._server.stop(_STOP_GRACE_S)
         self._store.close()
         self._lock.close()

@@ -9,9 +9,21 @@ from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import MeasurementRecord
 from fleetnas_controller.wire import lease_to_pb, to_pb
 from fleetnas_protos.v1 import fleet_pb2
+from fleetnas_search_spaces.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FleetNASError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+)
 
 # A peer that leaves so many messages unread is not listening.
 _BACKLOG = 1000
+_WATCH_BACKLOG = 10_000
+# Results carry their raw samples, so an answer holds a bounded number.
+_WATCH_PART = 25
+# What was sent before the end of a session still goes out if the peer takes it within so long.
+_FAREWELL_S = 5.0
 
 
 class Session:
@@ -19,24 +31,35 @@ class Session:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self.end_reason = ""
+        self.error: FleetNASError | None = None
         self._queue: asyncio.Queue[fleet_pb2.ControllerMessage | None] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._farewell_s = _FAREWELL_S
 
     def send(self, message: fleet_pb2.ControllerMessage) -> None:
+        if self.error is not None:
+            return
         if self._queue.qsize() >= _BACKLOG:
-            self.end(f"{self.device} left {_BACKLOG} messages unread")
-        elif not self.end_reason:
+            self._farewell_s = 0.0
+            self.end(ResourceExhaustedError(f"{self.device} left {_BACKLOG} messages unread. Read them."))
+        else:
             self._queue.put_nowait(message)
 
-    def end(self, reason: str) -> None:
+    def end(self, error: FleetNASError) -> None:
         """What was sent before still goes out; the first reason stays."""
-        if not self.end_reason:
-            self.end_reason = reason
+        if self.error is None:
+            self.error = error
             self._queue.put_nowait(None)
+            self._ended.set()
 
     async def next(self) -> fleet_pb2.ControllerMessage | None:
         """The next message; ``None`` when the session has ended."""
         return await self._queue.get()
+
+    async def over(self) -> None:
+        """Returns when the session has ended and the peer had its time to take what was sent before."""
+        await self._ended.wait()
+        await asyncio.sleep(self._farewell_s)
 
 
 class Watch:
@@ -45,13 +68,30 @@ class Watch:
     def __init__(self, wanted: Callable[[MeasurementRecord], bool]) -> None:
         self.wanted = wanted
         self._queue: asyncio.Queue[MeasurementRecord] = asyncio.Queue()
+        self._missed = False
 
     def put(self, record: MeasurementRecord) -> None:
-        if self.wanted(record):
-            self._queue.put_nowait(record)
+        if self._missed or not self.wanted(record):
+            return
+        if self._queue.qsize() >= _WATCH_BACKLOG:
+            # A watch with a hole is worth nothing, so what it holds may go at once.
+            self._missed = True
+            while not self._queue.empty():
+                self._queue.get_nowait()
+        self._queue.put_nowait(record)
 
-    async def next(self) -> MeasurementRecord:
-        return await self._queue.get()
+    async def next(self) -> tuple[MeasurementRecord, ...]:
+        """What has changed since, in order; waits for a first change and gives up to 25 that are there.
+
+        Raises:
+            ResourceExhaustedError: The reader was too slow to hear of every change.
+        """
+        records = [await self._queue.get()]
+        if self._missed:
+            raise ResourceExhaustedError(f"{_WATCH_BACKLOG} changes were left unread. Watch again, and read.")
+        while len(records) < _WATCH_PART and not self._queue.empty():
+            records.append(self._queue.get_nowait())
+        return tuple(records)
 
 
 class SessionHub:
@@ -65,7 +105,9 @@ class SessionHub:
         """A new session; an earlier one of the same device ends."""
         earlier = self._sessions.get(device)
         if earlier is not None:
-            earlier.end(f"a newer session of {device} began")
+            earlier.end(
+                FailedPreconditionError(f"a newer session of {device} began. Run one agent a device.")
+            )
         self._sessions[device] = Session(device)
         return self._sessions[device]
 
@@ -101,11 +143,16 @@ class SessionHub:
 
     def expelled(self, device: str) -> None:
         if device in self._sessions:
-            self._sessions[device].end(f"the credential of {device} no longer holds")
+            message = f"the credential of {device} no longer holds. Enrol it with a new join token."
+            self._sessions[device].end(PermissionDeniedError(message))
 
-    def end_all(self, reason: str) -> None:
+    def silenced(self, device: str, reason: str) -> None:
+        if device in self._sessions:
+            self._sessions[device].end(DeadlineExceededError(f"{device} was {reason}. Connect again."))
+
+    def end_all(self, error: FleetNASError) -> None:
         for session in self._sessions.values():
-            session.end(reason)
+            session.end(error)
 
     def _send(self, device: str, message: fleet_pb2.ControllerMessage) -> None:
         # Without a session nothing is lost: the agent learns of it, or the lease ends, when it reconnects.

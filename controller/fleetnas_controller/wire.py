@@ -12,7 +12,9 @@ __all__ = [
     "unpack",
 ]
 
-from typing import TypeVar, overload
+from dataclasses import replace
+from threading import Lock
+from typing import Any, Generic, TypeVar, overload
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -38,6 +40,7 @@ from fleetnas_protos.v1 import (
 from fleetnas_search_spaces import errors
 
 Data = TypeVar("Data")
+Proto = TypeVar("Proto", bound=Message)
 
 OURS = "fleetnas-error"
 """Key in the trailing metadata of a call that a servicer refused: the status is its word, not the network's."""
@@ -76,6 +79,38 @@ _CODES: tuple[tuple[type[errors.FleetNASError], grpc.StatusCode], ...] = (
 )
 
 
+class _Memo(Generic[Proto]):
+    """Messages of the latest dataclasses, by identity.
+
+    In its life a measurement is answered, assigned, stored and watched, up to eight times in all; its request and
+    its result, which never change, are the most of it and are turned into messages once.
+    """
+
+    def __init__(self, message_type: type[Proto], size: int) -> None:
+        self._type = message_type
+        self._size = size
+        self._lock = Lock()
+        # The object is kept beside its message, so that its id stays its own.
+        self._known: dict[int, tuple[object, Proto]] = {}
+
+    def put(self, data: object, message: Proto) -> Proto:
+        with self._lock:
+            if len(self._known) >= self._size:
+                del self._known[next(iter(self._known))]
+            self._known[id(data)] = data, message
+        return message
+
+    def message(self, data: object) -> Proto:
+        known = self._known.get(id(data))
+        return known[1] if known else self.put(data, to_message(data, self._type))
+
+
+_requests = _Memo(measurement_pb2.MeasurementRequest, 2048)
+# Few: a result has up to 20,000 runs.
+_results = _Memo(measurement_pb2.MeasurementResult, 32)
+_MEMOS: dict[type, _Memo[Any]] = {jobs.MeasurementRequest: _requests, Measurement: _results}
+
+
 @overload
 def to_pb(data: jobs.Artifact) -> artifact_pb2.Artifact: ...
 @overload
@@ -103,8 +138,24 @@ def to_pb(data: jobs.MeasurementRecord) -> measurement_pb2.Measurement: ...
 @overload
 def to_pb(data: jobs.MeasurementRequest) -> measurement_pb2.MeasurementRequest: ...
 def to_pb(data: object) -> Message:
-    """The message of one of the fleet's dataclasses."""
-    return to_message(data, _MESSAGES[type(data)])
+    """The message of one of the fleet's dataclasses. It may be shared: nobody changes it."""
+    if isinstance(data, jobs.MeasurementRecord):
+        return _record_to_pb(data)
+    return _message(data)
+
+
+def _message(data: object) -> Message:
+    memo = _MEMOS.get(type(data))
+    return memo.message(data) if memo else to_message(data, _MESSAGES[type(data)])
+
+
+def _record_to_pb(record: jobs.MeasurementRecord) -> measurement_pb2.Measurement:
+    rest: Any = replace(record, request=None, result=None)  # type: ignore[arg-type]
+    message = to_message(rest, measurement_pb2.Measurement)
+    message.request.MergeFrom(_requests.message(record.request))
+    if record.result is not None:
+        message.result.MergeFrom(_results.message(record.result))
+    return message
 
 
 def record_from_pb(message: Message, data_type: type[Data]) -> Data:
@@ -114,14 +165,17 @@ def record_from_pb(message: Message, data_type: type[Data]) -> Data:
         InvalidArgumentError: The message holds a value that the dataclass cannot have.
     """
     try:
-        return from_message(message, data_type)
+        data = from_message(message, data_type)
     except ValueError as error:
         raise errors.InvalidArgumentError(f"unusable {message.DESCRIPTOR.name}: {error}") from error
+    if data_type in _MEMOS:
+        _MEMOS[data_type].put(data, message)
+    return data
 
 
 def pack(data: object) -> bytes:
     """What the store keeps: the serialized message, which the proto's own rules keep readable."""
-    return to_message(data, _MESSAGES[type(data)]).SerializeToString()
+    return _message(data).SerializeToString()
 
 
 def unpack(packed: bytes, data_type: type[Data]) -> Data:

@@ -1,7 +1,8 @@
 """One job at a time, and its report before anybody hears of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,42 @@ def test_failure_is_reported_and_kept_first(
     assert bench.reports[0].fault.kind == kind
     assert bench.kept_when_offered == [1]
     assert bench.work.lease is None
+
+
+def test_job_whose_download_was_cut_off_holds_no_lease(tmp_path: Path, shelf: Any) -> None:
+    """A closed channel cancels its calls; a task that dies of it must not leave a lease that is renewed for ever."""
+    bench = Bench(tmp_path, shelf, Driver())
+
+    async def cut_off(sha256: str) -> AsyncIterator[bytes]:
+        yield b"part"
+        raise asyncio.CancelledError
+
+    bench.work = Work(bench.driver, bench.state, cut_off, bench._reported)
+
+    async def run() -> None:
+        await bench.work.begin(shelf.job())
+        await until(lambda: bench.work.lease is None)
+
+    asyncio.run(run())
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_files_that_never_arrive_end_the_attempt(tmp_path: Path, shelf: Any) -> None:
+    bench = Bench(tmp_path, shelf, Driver())
+
+    async def stalled(sha256: str) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    bench.work = Work(bench.driver, bench.state, stalled, bench._reported)
+
+    async def run() -> None:
+        await bench.work.begin(replace(shelf.job(), total_s=0.05))
+        await until(lambda: bool(bench.reports))
+
+    asyncio.run(run())
+    assert bench.reports[0].fault.kind == measurement_pb2.Fault.INFRASTRUCTURE
+    assert "did not arrive within 0.05 s" in bench.reports[0].fault.message
 
 
 def test_stopped_job_reports_nothing(tmp_path: Path, shelf: Any) -> None:

@@ -149,3 +149,19 @@ def test_grants_are_kept_until_their_name_is_removed(store: FleetStore) -> None:
     store.remove_grants("nobody")
     assert store.grant("2") is None
     assert store.grants() == (second,)
+
+
+def test_join_tokens_that_expired_long_ago_are_purged_and_no_others(store: FleetStore) -> None:
+    store.put_join_token("old", JoinToken("", "", 1, 99.0))
+    store.put_join_token("new", JoinToken("", "", 1, 100.0))
+    store.purge_join_tokens(100.0)
+    assert store.join_token("old") is None
+    assert store.join_token("new") is not None
+
+
+def test_inner_transaction_is_part_of_the_outer_one(store: FleetStore) -> None:
+    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
+        with store.transaction():
+            store.put_measurement(QUEUED)
+        raise RuntimeError("the controller is broken")
+    assert store.measurement(QUEUED.name) is None

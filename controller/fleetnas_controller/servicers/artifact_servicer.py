@@ -15,6 +15,7 @@ from fleetnas_protos.v1 import artifact_pb2_grpc
 from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError
 
 _CHUNK_BYTES = 256 << 10
+_MAX_CHUNK_BYTES = 1 << 20
 
 
 class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
@@ -47,6 +48,10 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
             announced = record_from_pb(first.artifact, Artifact)
             with self._artifacts.writer(announced, first.offset_bytes) as writer:
                 async for part in request_iterator:
+                    if len(part.chunk) > _MAX_CHUNK_BYTES:
+                        raise InvalidArgumentError(
+                            f"a chunk has {len(part.chunk)} bytes, at most {_MAX_CHUNK_BYTES} may. Send smaller ones."
+                        )
                     writer.write(part.chunk)
             return to_pb(announced)
 

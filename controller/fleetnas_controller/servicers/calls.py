@@ -1,8 +1,11 @@
 """What all servicers share: who is calling, and how an error becomes a status."""
 
-__all__ = ["Access", "Answering", "page_size_of"]
+__all__ = ["Access", "Answering", "StreamLimit", "host_of", "page_size_of"]
 
 import hmac
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +14,12 @@ from fleetnas_controller.fingerprints import fingerprint
 from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.jobs import Role
 from fleetnas_controller.wire import OURS, status_of_error
-from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, PermissionDeniedError
+from fleetnas_search_spaces.errors import (
+    FleetNASError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+)
 
 _SCHEME = "Bearer "
 
@@ -87,6 +95,35 @@ def _certificate_sha256(context: Any) -> str:
     """Of the caller's certificate, which the handshake has checked; empty when there is none."""
     found = context.auth_context().get("x509_pem_cert")
     return fingerprint(found[0].decode("ascii")) if found else ""
+
+
+class StreamLimit:
+    """Bounds the streams that one connection keeps open; each costs memory for as long as its peer likes."""
+
+    def __init__(self, count: int = 64) -> None:
+        self._count = count
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def stream(self, context: Any) -> Iterator[None]:
+        """Raises ResourceExhaustedError when the caller's connection has as many as it may."""
+        peer = context.peer()
+        if self._open[peer] >= self._count:
+            raise ResourceExhaustedError(
+                f"this connection has {self._count} open streams already. Close some, or use another connection."
+            )
+        self._open[peer] += 1
+        try:
+            yield
+        finally:
+            self._open[peer] -= 1
+            if not self._open[peer]:
+                del self._open[peer]
+
+
+def host_of(context: Any) -> str:
+    """The caller's address without its port, e.g. ``"ipv4:192.0.2.7"``."""
+    return str(context.peer()).rpartition(":")[0] or str(context.peer())
 
 
 def _token(context: Any) -> str:

@@ -9,25 +9,42 @@ from typing import Any
 import grpc
 
 from fleetnas_controller.devices import DeviceDescription
+from fleetnas_controller.enrolment import AttemptLimit
 from fleetnas_controller.fleet import Fleet, LeaseKey
 from fleetnas_controller.grants import GrantBook
+from fleetnas_controller.jobs import measurement_name
 from fleetnas_controller.retries import FleetSettings
-from fleetnas_controller.servicers.calls import Access, Answering
+from fleetnas_controller.servicers.calls import Access, Answering, StreamLimit, host_of
 from fleetnas_controller.sessions import Session, SessionHub
 from fleetnas_controller.wire import outcome_of_report, record_from_pb, to_pb
 from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError
+from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError, PermissionDeniedError
 
-_HELLO_TIMEOUT_S = 10.0
+_MAX_LEASES = 1000
 
 
 class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
-    """See fleet.proto."""
+    """See fleet.proto.
+
+    Args:
+        patience_s: How long a peer that opened a session may take to say hello.
+    """
 
     def __init__(
-        self, fleet: Fleet, hub: SessionHub, access: Access, grants: GrantBook, settings: FleetSettings
+        self,
+        fleet: Fleet,
+        hub: SessionHub,
+        access: Access,
+        grants: GrantBook,
+        settings: FleetSettings,
+        attempts: AttemptLimit,
+        streams: StreamLimit,
+        patience_s: float = 10.0,
     ) -> None:
+        self._attempts = attempts
+        self._streams = streams
+        self._patience_s = patience_s
         self._fleet = fleet
         self._grants = grants
         self._hub = hub
@@ -36,11 +53,18 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def Enroll(self, request: fleet_pb2.EnrollRequest, context: Any) -> fleet_pb2.EnrollResponse:
         async with Answering(context):
+            self._attempts.check(host_of(context))
             description = record_from_pb(request.description, DeviceDescription)
             issue = (
                 self._grants.for_agent(request.certificate_request_pem) if self._grants.authority else None
             )
-            device, credential = self._fleet.enrol(request.join_token, request.device_id, description, issue)
+            try:
+                device, credential = self._fleet.enrol(
+                    request.join_token, request.device_id, description, issue
+                )
+            except PermissionDeniedError:
+                self._attempts.refused(host_of(context))
+                raise
             if issue is None:
                 return fleet_pb2.EnrollResponse(device=to_pb(device), credential=credential.text)
             return fleet_pb2.EnrollResponse(device=to_pb(device), certificate_pem=credential.text.encode())
@@ -57,15 +81,18 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
     async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         async with Answering(context):
             device = self._access.device(context)
-            hello = await _first(context)
-            session = self._hub.open(device)
-            reason = "its agent closed the connection"
-            try:
-                self._welcome(session, hello)
-                reason = await self._exchange(session, context) or reason
-            finally:
-                if self._hub.close(session):
-                    self._fleet.disconnect(device, reason)
+            with self._streams.stream(context):
+                hello = await _first(context, self._patience_s)
+                await self._session(self._hub.open(device), hello, context)
+
+    async def _session(self, session: Session, hello: fleet_pb2.Hello, context: Any) -> None:
+        try:
+            self._welcome(session, hello)
+            await self._exchange(session, context)
+        finally:
+            if self._hub.close(session):
+                reason = str(session.error) if session.error else "its agent closed the connection"
+                self._fleet.disconnect(session.device, reason)
 
     def _welcome(self, session: Session, hello: fleet_pb2.Hello) -> None:
         welcome = fleet_pb2.Welcome(device=session.device)
@@ -75,11 +102,12 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         description = record_from_pb(hello.description, DeviceDescription)
         self._fleet.connect(session.device, description, _keys(hello.held))
 
-    async def _exchange(self, session: Session, context: Any) -> str:
-        """Runs both directions until one ends; the reason, if there is one."""
+    async def _exchange(self, session: Session, context: Any) -> None:
+        """Runs both directions until one ends; raises why, unless the agent said goodbye."""
         tasks = {
             asyncio.create_task(self._read(session, context)),
             asyncio.create_task(_write(session, context)),
+            asyncio.create_task(session.over()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -89,7 +117,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        return session.end_reason
+        if session.error is not None:
+            raise session.error
 
     async def _read(self, session: Session, context: Any) -> None:
         while True:
@@ -110,7 +139,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         raise InvalidArgumentError(f"message '{kind}' is not expected within a session. Update the agent.")
 
     def _report(self, device: str, report: fleet_pb2.Report) -> fleet_pb2.Acknowledgement:
-        lease = LeaseKey(report.lease.measurement, report.lease.fencing_token)
+        lease = _key(report.lease)
         acknowledgement = fleet_pb2.Acknowledgement(lease=report.lease)
         try:
             target = record_from_pb(report.target, Target) if report.HasField("target") else None
@@ -124,11 +153,11 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
         return acknowledgement
 
 
-async def _first(context: Any) -> fleet_pb2.Hello:
+async def _first(context: Any, patience_s: float) -> fleet_pb2.Hello:
     try:
-        message = await asyncio.wait_for(context.read(), _HELLO_TIMEOUT_S)
+        message = await asyncio.wait_for(context.read(), patience_s)
     except TimeoutError:
-        raise DeadlineExceededError(f"no hello within {_HELLO_TIMEOUT_S:g} s. Send it first.") from None
+        raise DeadlineExceededError(f"no hello within {patience_s:g} s. Send it first.") from None
     if message is grpc.aio.EOF or message.WhichOneof("kind") != "hello":
         raise InvalidArgumentError("a session begins with `hello`. Send it first.")
     hello: fleet_pb2.Hello = message.hello
@@ -141,4 +170,15 @@ async def _write(session: Session, context: Any) -> None:
 
 
 def _keys(leases: Iterable[fleet_pb2.Lease]) -> list[LeaseKey]:
-    return [LeaseKey(lease.measurement, lease.fencing_token) for lease in leases]
+    """Raises InvalidArgumentError on a name that no measurement can have, and on more than ``_MAX_LEASES``."""
+    keys = [_key(lease) for lease in leases]
+    if len(keys) > _MAX_LEASES:
+        raise InvalidArgumentError(
+            f"`held` names {len(keys)} leases, at most {_MAX_LEASES} may. Report some first."
+        )
+    return keys
+
+
+def _key(lease: fleet_pb2.Lease) -> LeaseKey:
+    # It comes back in answers, so its length must be bounded.
+    return LeaseKey(measurement_name(lease.measurement), lease.fencing_token)

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, measurement_name
 from fleetnas_controller.measurements import MeasurementBook
-from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
+from fleetnas_controller.servicers.calls import Access, Answering, StreamLimit, page_size_of
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.wire import record_from_pb, to_pb
 from fleetnas_protos.v1 import measurement_pb2 as pb
@@ -21,7 +21,8 @@ _SNAPSHOT_PART = 25
 class MeasurementServicer(measurement_pb2_grpc.MeasurementServiceServicer):
     """See measurement.proto."""
 
-    def __init__(self, book: MeasurementBook, hub: SessionHub, access: Access) -> None:
+    def __init__(self, book: MeasurementBook, hub: SessionHub, access: Access, streams: StreamLimit) -> None:
+        self._streams = streams
         self._book = book
         self._hub = hub
         self._access = access
@@ -65,15 +66,16 @@ class MeasurementServicer(measurement_pb2_grpc.MeasurementServiceServicer):
     ) -> AsyncIterator[pb.WatchMeasurementsResponse]:
         async with Answering(context):
             self._access.viewer(context)
-            watch = self._hub.watch(_filter(request))
-            try:
-                records = [self._book.get(name) for name in request.names]
-                for start in range(0, len(records), _SNAPSHOT_PART):
-                    yield _answer(records[start : start + _SNAPSHOT_PART])
-                while True:
-                    yield _answer([await watch.next()])
-            finally:
-                self._hub.unwatch(watch)
+            with self._streams.stream(context):
+                watch = self._hub.watch(_filter(request))
+                try:
+                    records = [self._book.get(name) for name in request.names]
+                    for start in range(0, len(records), _SNAPSHOT_PART):
+                        yield _answer(records[start : start + _SNAPSHOT_PART])
+                    while True:
+                        yield _answer(await watch.next())
+                finally:
+                    self._hub.unwatch(watch)
 
 
 def _filter(request: pb.WatchMeasurementsRequest) -> Callable[[MeasurementRecord], bool]:

@@ -53,6 +53,7 @@ class Listener:
     revocations: list[tuple[str, LeaseKey]] = field(default_factory=list)
     changes: list[MeasurementRecord] = field(default_factory=list)
     expulsions: list[str] = field(default_factory=list)
+    silences: list[str] = field(default_factory=list)
 
     def assigned(self, record: MeasurementRecord) -> None:
         self.assignments.append(record)
@@ -65,6 +66,9 @@ class Listener:
 
     def expelled(self, device: str) -> None:
         self.expulsions.append(device)
+
+    def silenced(self, device: str, reason: str) -> None:
+        self.silences.append(device)
 
 
 class World:
@@ -140,6 +144,12 @@ def store() -> Iterator[SqliteFleetStore]:
 @pytest.fixture
 def world(tmp_path: Path, store: SqliteFleetStore, settings: FleetSettings) -> World:
     return World(tmp_path, store, settings)
+
+
+@pytest.fixture
+def make_fleet_world(settings: FleetSettings) -> Callable[[Path, FleetStore], World]:
+    """For tests that need a world for each of their examples."""
+    return lambda folder, store: World(folder, store, settings)
 
 
 @pytest.fixture

@@ -43,6 +43,14 @@ def test_token_expires(world: World) -> None:
         enrol(world, token.secret)
 
 
+def test_token_that_expired_long_ago_is_forgotten(world: World) -> None:
+    old = world.enrolment.create_token(ttl_s=60)
+    world.clock.now += 60 + 86_400 + 1
+    world.enrolment.create_token()
+    with pytest.raises(PermissionDeniedError, match="unknown"):
+        enrol(world, old.secret)
+
+
 def test_unknown_token_is_refused(world: World) -> None:
     with pytest.raises(PermissionDeniedError):
         enrol(world, "guessed")

@@ -7,9 +7,10 @@ import pytest
 
 from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import DeviceState, Fault, FaultKind, Limits, MeasurementState, Selector
+from fleetnas_controller.retries import FleetSettings
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.errors import FailedPreconditionError
+from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
 
 World = Any
 INFRA = Fault(FaultKind.INFRASTRUCTURE, "the cable fell out")
@@ -77,6 +78,7 @@ def test_silent_device_loses_its_lease_and_its_work_goes_elsewhere(world: World)
     silent = world.fleet.devices.get("devices/a")
     assert silent.state is DeviceState.OFFLINE
     assert "silent for 10 s" in silent.reason
+    assert world.listener.silences == ["devices/a"]
 
 
 def test_heartbeat_brings_a_silent_device_back(world: World) -> None:
@@ -338,3 +340,11 @@ def _description(world: World, device: str) -> Any:
 
     known = world.fleet.devices.get(device)
     return DeviceDescription(known.model, known.kind, known.targets, known.labels)
+
+
+@pytest.mark.parametrize(
+    ("heartbeat_s", "lease_s"), [(0.0, 10.0), (2.0, 3.0), (float("nan"), 10.0), (1.0, 1e9)]
+)
+def test_lease_that_heartbeats_cannot_keep_is_refused(heartbeat_s: float, lease_s: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="heartbeats every"):
+        FleetSettings(heartbeat_s=heartbeat_s, lease_s=lease_s)

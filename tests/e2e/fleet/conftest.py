@@ -1,6 +1,7 @@
 """A real controller on a loopback port, real agents as processes."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -74,10 +75,18 @@ class Processes:
             str(self._folder / "table.csv"),
             "--pause-s",
             str(pause_s),
+            "--trace",
+            str(self._folder / "trace"),
         ]
         state_dir = str(self._folder / state)
         command = ["fleetnas_agents.cli", "--controller", address, "--state-dir", state_dir, *options]
         return self.start(command, FLEETNAS_TOKEN=token)
+
+    def traced(self, event: str) -> int:
+        """How often the agents noted ``event``."""
+        trace = self._folder / "trace"
+        lines = trace.read_text().splitlines() if trace.exists() else []
+        return sum(json.loads(line)["event"] == event for line in lines)
 
     def start(self, command: list[str], **environment: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -117,6 +126,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Served]:
+    """A controller that gives a silent peer half a second."""
+    controller = Served(tmp_path / "fleet", patience_s=0.5)
+    yield controller
+    controller.stop()
 
 
 @pytest.fixture

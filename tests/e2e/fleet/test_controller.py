@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import Artifact, MeasurementState
 from fleetnas_controller.listening import Tls
+from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.server import ControllerServer
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
@@ -159,6 +161,34 @@ def test_controller_that_is_not_there_is_named() -> None:
         pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"),
     ):
         client.list_devices()
+
+
+def test_what_the_controller_calls_unavailable_keeps_its_words(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(book: MeasurementBook, name: str) -> None:
+        raise UnavailableError("the store is locked. Is another controller using it?")
+
+    monkeypatch.setattr(MeasurementBook, "get", locked)
+    with pytest.raises(UnavailableError, match="the store is locked"):
+        served.client.get_measurement("m")
+
+
+def test_batch_is_created_in_its_order_or_not_at_all(served: Any, measure: Callable[..., Any]) -> None:
+    request = measure(served.client, "m").request
+    batch = [replace(request, measurement_id=name) for name in ("z", "a", "m")]
+    assert [one.name for one in served.client.create_measurements(batch)] == [
+        "measurements/z",
+        "measurements/a",
+        "measurements/m",
+    ]
+    assert [served.client.get_measurement(name).queue_position for name in ("m", "z", "a")] == [1, 2, 3]
+    with pytest.raises(InvalidArgumentError):
+        served.client.create_measurements(
+            [replace(request, measurement_id="new"), replace(request, files=())]
+        )
+    with pytest.raises(NotFoundError):
+        served.client.get_measurement("new")
 
 
 def test_operators_token_is_readable_by_its_owner_only(served: Any) -> None:

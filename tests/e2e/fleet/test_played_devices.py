@@ -51,7 +51,7 @@ def test_one_process_plays_a_fleet_of_named_devices(
         assert record.result.estimate.value == pytest.approx(3.5 * (index + 1), rel=0.05)
         assert record.target.stand_in == "replay"
     events = [json.loads(line)["event"] for line in (tmp_path / "trace").read_text().splitlines()]
-    assert events == ["assigned", "begin", "end", "sent", "accepted"] * 2
+    assert events == ["started"] * 4 + ["assigned", "begin", "end", "sent", "accepted"] * 2
 
 
 @pytest.mark.parametrize(

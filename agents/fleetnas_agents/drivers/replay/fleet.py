@@ -55,6 +55,7 @@ def _agent(
         state_dir = state_dir / name
     faults = DeviceFaults(settings.faults, settings.seed, index)
     hears = DeviceTrace(trace, f"devices/{name}")
+    hears("started", "", 0)
     driver = ReplayDriver(
         table,
         noise=settings.noise,

@@ -40,7 +40,7 @@ class Trace:
 
 
 class DeviceTrace:
-    """The trace of one device. Events: assigned, begin, end, sent, accepted, refused, cancelled."""
+    """The trace of one device. Events: started, assigned, begin, end, sent, forged, accepted, refused, cancelled."""
 
     def __init__(self, trace: Trace, device: str) -> None:
         self._trace = trace
