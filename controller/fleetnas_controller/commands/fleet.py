@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.commands import measure
+from fleetnas_controller.commands import measure, selftest
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         verb = _verb(verbs, name, text, f"device {name} bench-1 --data-dir fleet", run)
         verb.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
     measure.add_parser(verbs)
+    selftest.add_parser(verbs)
 
 
 def _verb(
