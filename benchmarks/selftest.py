@@ -39,13 +39,13 @@ SPACE = "nas-bench-macro"
 PLAN = Plan(
     statistic=Statistic.CPU_P10,
     warmup_min_s=0.2,
-    warmup_cap_s=0.4,
-    min_duration_s=0.7,
-    max_duration_s=1.2,
+    warmup_cap_s=0.3,
+    min_duration_s=0.5,
+    max_duration_s=0.8,
     round_duration_s=0.05,
     anchor_share=0.4,
 )
-NETWORK_S = 1.3
+NETWORK_S = 0.8
 BATCH_RUNS = 3
 DIFFERENCES = (0.02, 0.04)
 
