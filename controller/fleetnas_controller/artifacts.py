@@ -168,6 +168,8 @@ class ArtifactWriter:
             self._hash.update(chunk)
             self._size_bytes += len(chunk)
         if self._size_bytes != self._offset_bytes:
+            if self._size_bytes == 0:
+                self._partial.unlink(missing_ok=True)
             raise FailedPreconditionError(
                 f"the upload of file {self._announced.sha256[:12]} stands at {self._size_bytes} bytes, not at "
                 f"{self._offset_bytes}. Ask again where it stands, or begin anew."

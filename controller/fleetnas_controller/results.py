@@ -10,6 +10,7 @@ from fleetnas_controller.caps import CapReport, CapState, report_caps
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.self_tests import SelfTests
 from fleetnas_controller.trials import DeviceReading, Trial, TrialPhase, TrialState
 from fleetnas_latency.statistics import Estimate
 
@@ -36,7 +37,7 @@ def document(
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
-        "change": _change(outcome, confirmations) if confirmations else None,
+        "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
         "caps": [_cap(one) for one in caps],
         "artifacts": {
             name: str(path)
@@ -62,7 +63,7 @@ def summary_lines(result: Mapping[str, Any]) -> list[list[str]]:
     reference, found, change = result["reference"], result["found"], result["change"]
     for device, before in reference["latency_ms"].items():
         after = found["latency_ms"][device]
-        percent = f"{100 * change['latency'][device]['value']:+.1f} %"
+        percent = _claim(change["latency"][device])
         rows.append(
             [
                 device,
@@ -74,6 +75,14 @@ def summary_lines(result: Mapping[str, Any]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _claim(change: Mapping[str, float]) -> str:
+    """The change in percent, unless it is finer than what the device can tell apart."""
+    resolution = change.get("resolution", 0.0)
+    if abs(change["value"]) < resolution:
+        return f"none beyond {100 * resolution:.1f} %, the device's resolution"
+    return f"{100 * change['value']:+.1f} %"
 
 
 def _attempts(trial: Trial) -> int:
@@ -147,7 +156,8 @@ def _latency(estimates: Sequence[Estimate], verdict: str, source: str) -> dict[s
     }
 
 
-def _change(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> dict[str, Any]:
+def _change(outcome: SearchOutcome, confirmations: Sequence[Trial], tests: SelfTests) -> dict[str, Any]:
+    """``resolution`` is the smallest change of latency that the device's self-test allows to claim."""
     before, after = outcome.trials[0].accuracy, _network(confirmations)["accuracy"]
     latency = {}
     for device, ratios in _by_device(confirmations, lambda one: one.ratio).items():
@@ -156,6 +166,9 @@ def _change(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> dict[str,
             "low": min(one.low for one in ratios) - 1.0,
             "high": max(one.high for one in ratios) - 1.0,
         }
+        tested = tests.find(device)
+        if tested is not None:
+            latency[device]["resolution"] = tested.resolution
     return {"accuracy": after - before if before is not None else None, "latency": latency}
 
 

@@ -3,15 +3,16 @@
 __all__ = ["Evidence", "Measurement", "StatisticEstimate", "Verdict", "judge"]
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from statistics import median
 
 from fleetnas_latency.digest import digests_agree
 from fleetnas_latency.plan import Plan
+from fleetnas_latency.rounds import Shift, estimate_rounds, largest_shift
 from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason
-from fleetnas_latency.statistics import Estimate, Series, Statistic, estimate, ratio_estimate
+from fleetnas_latency.statistics import Estimate, RoundSamples, Series, Statistic, estimate, ratio_estimate
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _FEWEST_ROUNDS_FOR_DRIFT = 6
@@ -94,13 +95,13 @@ def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
             f"the measurement has no run with a '{headline}': measure again, or ask for 'wall_median'"
         )
     has_anchor = bool(raw.anchor.wall_ms)
-    measured = estimate(raw.candidate.samples(headline), headline.quantile, plan.level)
+    measured = _headline(raw.candidate, raw.tick_ms, plan)
     contention = _contention(raw.candidate)
-    drift, drifted = _drift(raw.anchor if has_anchor else raw.candidate, plan)
+    drift = _drift(raw.anchor if has_anchor else raw.candidate, plan)
     verdict, reason = (
         _wrong_output(evidence, plan)
         or _contended(contention, plan)
-        or (_throttled(drift, has_anchor, plan) if drifted else None)
+        or _throttled(_shift(raw, plan), raw, plan)
         or _not_converged(raw, measured, plan)
         or (Verdict.OK, f"converged after {len(raw.candidate.wall_ms)} runs in {raw.round_count} rounds")
     )
@@ -108,10 +109,10 @@ def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
         raw=raw,
         statistic=headline,
         estimate=measured,
-        others=_all_statistics(raw.candidate, plan.level),
+        others=_all_statistics(raw, plan, measured),
         verdict=verdict,
         reason=reason,
-        anchor=estimate(raw.anchor.samples(headline), headline.quantile, plan.level) if has_anchor else None,
+        anchor=_headline(raw.anchor, raw.tick_ms, plan) if has_anchor else None,
         ratio=_ratio(raw, plan) if has_anchor else None,
         contention=contention,
         drift=drift,
@@ -148,11 +149,13 @@ def _contended(contention: float, plan: Plan) -> _Finding | None:
     )
 
 
-def _throttled(drift: float, has_anchor: bool, plan: Plan) -> _Finding:
-    who = "the anchor" if has_anchor else "the network"
+def _throttled(shift: Shift | None, raw: RawMeasurement, plan: Plan) -> _Finding | None:
+    if shift is None:
+        return None
     return Verdict.THROTTLED, (
-        f"{who} became {abs(drift):.1%} {'slower' if drift > 0.0 else 'faster'} while measuring (limit "
-        f"{plan.drift_limit:.0%}): let the device cool down or fix its frequency, then measure again"
+        f"the device became {abs(shift.change):.1%} {'slower' if shift.change > 0.0 else 'faster'} after round "
+        f"{shift.round_index} of {raw.round_count} (limit {plan.drift_limit:.0%}): let it cool down or fix its "
+        "frequency, then measure again"
     )
 
 
@@ -181,33 +184,54 @@ def _contention(candidate: RunSeries) -> float:
     return median(ratios) if ratios else 0.0
 
 
-def _drift(series: RunSeries, plan: Plan) -> tuple[float, bool]:
-    """Change of the headline from the first to the last third of the rounds, and whether it counts as drift.
+def _headline(series: RunSeries, tick_ms: float, plan: Plan) -> Estimate:
+    tick = tick_ms / series.inner_count
+    return estimate_rounds(series.by_round(plan.statistic), plan.statistic.quantile, plan.level, tick)
 
-    It counts beyond the limit and only when the intervals of the two thirds do not overlap: a wide scatter alone
-    convicts nobody, it does not converge.
-    """
+
+def _drift(series: RunSeries, plan: Plan) -> float:
+    """Change of the headline from the first to the last third of the rounds."""
     rounds = series.by_round(plan.statistic)
     if len(rounds) < _FEWEST_ROUNDS_FOR_DRIFT:
-        return 0.0, False
+        return 0.0
     third = len(rounds) // 3
-    first, last = (_pooled(part, plan) for part in (rounds[:third], rounds[-third:]))
-    if first.value <= 0.0:
-        return 0.0, False
-    drift = last.value / first.value - 1.0
-    apart = last.low > first.high or last.high < first.low
-    return drift, apart and abs(drift) > plan.drift_limit
+    first, last = (
+        estimate([sample for one in part for sample in one], plan.statistic.quantile, plan.level).value
+        for part in (rounds[:third], rounds[-third:])
+    )
+    return last / first - 1.0 if first > 0.0 else 0.0
 
 
-def _pooled(rounds: Sequence[Sequence[float]], plan: Plan) -> Estimate:
-    return estimate([sample for one in rounds for sample in one], plan.statistic.quantile, plan.level)
+def _shift(raw: RawMeasurement, plan: Plan) -> Shift | None:
+    """A change of the device's speed, in which candidate and anchor are seen together: it changes both."""
+    rounds = [
+        _relative(series.by_round(plan.statistic), plan.statistic.quantile)
+        for series in (raw.candidate, raw.anchor)
+        if series.wall_ms
+    ]
+    together = [tuple(chain.from_iterable(parts)) for parts in zip(*rounds, strict=True)]
+    if len(together) < _FEWEST_ROUNDS_FOR_DRIFT:
+        return None
+    return largest_shift(together, plan.statistic.quantile, plan.drift_limit)
 
 
-def _all_statistics(candidate: RunSeries, level: float) -> tuple[StatisticEstimate, ...]:
+def _relative(rounds: RoundSamples, quantile: float) -> list[list[float]]:
+    """The samples over their common quantile."""
+    scale = estimate([sample for one in rounds for sample in one], quantile).value
+    return [[sample / scale for sample in one] if scale > 0.0 else list(one) for one in rounds]
+
+
+def _all_statistics(raw: RawMeasurement, plan: Plan, measured: Estimate) -> tuple[StatisticEstimate, ...]:
+    """The headline's own estimate among them; the clock's resolution is known for the headline's clock only."""
     return tuple(
-        StatisticEstimate(one, estimate(candidate.samples(one), one.quantile, level))
+        StatisticEstimate(
+            one,
+            measured
+            if one is plan.statistic
+            else estimate_rounds(raw.candidate.by_round(one), one.quantile, plan.level),
+        )
         for one in Statistic
-        if any(candidate.samples(one))
+        if any(raw.candidate.samples(one))
     )
 
 

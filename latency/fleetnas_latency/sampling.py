@@ -9,6 +9,7 @@ from enum import StrEnum
 from statistics import median
 
 from fleetnas_latency.plan import Clock, Plan, Runner, RunTimes
+from fleetnas_latency.rounds import estimate_rounds
 from fleetnas_latency.statistics import Series, Statistic, estimate_sorted
 from fleetnas_latency.warmup import clock_tick_ms, loop_count, warm_up
 from fleetnas_search_spaces.errors import FailedPreconditionError
@@ -183,6 +184,7 @@ class _Timed:
         ticked = loop_count(runner, warm, plan.statistic.series, tick_ms, plan.tick_count)
         inference_ms = median(one.wall_ms for one in warm)
         self._inner_count, self._runs_per_round = _round_shape(inference_ms, ticked, plan, share)
+        self.tick_ms = tick_ms / self._inner_count
         self._runs: list[RunTimes] = []
         self._rounds: list[int] = []
         self._ordered: list[float] = []
@@ -201,7 +203,11 @@ class _Timed:
 
     def is_narrow(self, plan: Plan) -> bool:
         """Whether the headline's interval is narrow enough and reaches its level."""
-        return plan.is_met_by(estimate_sorted(self._ordered, plan.statistic.quantile, plan.level))
+        quantile, tick_ms = plan.statistic.quantile, self.tick_ms
+        if not plan.is_met_by(estimate_sorted(self._ordered, quantile, plan.level, tick_ms)):
+            return False
+        rounds = self.series().by_round(plan.statistic)
+        return plan.is_met_by(estimate_rounds(rounds, quantile, plan.level, tick_ms))
 
     def series(self) -> RunSeries:
         return RunSeries(

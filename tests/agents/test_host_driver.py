@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,7 +14,12 @@ import pytest
 
 from fleetnas_agents.drivers.host import HostDriver
 from fleetnas_agents.jobs import FaultKind, Job, MeasureError
+from fleetnas_agents.runtimes.registry import installed_runtimes
+from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.statistics import Statistic
+from fleetnas_search_spaces.emit_onnx import emit_onnx
+from fleetnas_search_spaces.registry import space
+from fleetnas_search_spaces.weights import WeightPool
 
 LayOut = Callable[[Job], Path]
 CRASHING = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
@@ -173,3 +179,63 @@ def test_runtime_that_lives_on_and_sends_nonsense_is_a_crash(
     job = shelf.job()
     code = f"import os, time; os.write(1, {written}); time.sleep(60)"
     assert fault_of(job, lay_out(job), sys.executable, "-c", code).kind is FaultKind.CRASH
+
+
+def test_core_that_other_work_shares_gives_contended(shelf: Any, lay_out: LayOut) -> None:
+    found = space("mobilenet-v2")
+    reference = found.canonical(found.reference)
+    content = emit_onnx(found.graph(reference), WeightPool(None), key=reference.key).model_bytes
+    job = shelf.job(content=content)
+    # Long enough a network, some milliseconds, that the scheduler takes the core away within most runs.
+    job = replace(job, plan=replace(job.plan, min_duration_s=0.5, max_duration_s=2.0))
+    core = max(os.sched_getaffinity(0))
+    spin = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
+    others = [subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE) for _ in range(3)]
+    try:
+        for one in others:
+            assert one.stdout is not None
+            one.stdout.readline()
+        result, _ = driven(lambda driver: driver.measure(job, lay_out(job)))
+    finally:
+        for one in others:
+            one.kill()
+            one.communicate()
+    assert result.verdict is Verdict.CONTENDED
+    assert "other work has the core" in result.reason
+
+
+def test_several_threads_get_as_many_cores_and_a_target_of_their_own(shelf: Any, lay_out: LayOut) -> None:
+    count = min(2, len(os.sched_getaffinity(0)))
+    job = shelf.job()
+    job = replace(job, plan=replace(job.plan, thread_count=count))
+
+    async def run() -> Any:
+        driver = HostDriver(thread_count=count)
+        try:
+            return await driver.measure(job, lay_out(job))
+        finally:
+            await driver.close()
+
+    result, target = asyncio.run(run())
+    assert target.thread_count == count
+    assert len(dict(result.evidence)["cores"].split(",")) == count
+
+
+def test_more_threads_than_the_agent_lends_are_refused(shelf: Any, lay_out: LayOut) -> None:
+    job = replace(shelf.job(), plan=replace(shelf.job().plan, thread_count=2))
+    fault = fault_of(job, lay_out(job))
+    assert (fault.kind, "--threads 2" in str(fault)) == (FaultKind.MODEL, True)
+
+
+def test_runtime_of_the_job_is_used_and_named(shelf: Any, lay_out: LayOut) -> None:
+    if "openvino" not in installed_runtimes():
+        pytest.skip("openvino is not installed")
+    job = replace(shelf.job(), runtime="openvino")
+    result, target = driven(lambda driver: driver.measure(job, lay_out(job)))
+    assert target.runtime == dict(result.evidence)["runtime"] == "openvino"
+
+
+def test_unknown_runtime_is_the_models_fault(shelf: Any, lay_out: LayOut) -> None:
+    job = replace(shelf.job(), runtime="tensorrt")
+    fault = fault_of(job, lay_out(job))
+    assert (fault.kind, "tensorrt" in str(fault)) == (FaultKind.MODEL, True)

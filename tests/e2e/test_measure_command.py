@@ -81,3 +81,21 @@ def test_what_cannot_be_done_is_said_in_one_line(
     said = capsys.readouterr().err.strip()
     assert words in said
     assert "\n" not in said
+
+
+@pytest.mark.slow
+def test_self_test_is_kept_and_chooses_what_measure_takes(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--runs-dir", str(tmp_path / "runs")]
+    assert main(["device", "selftest", "--networks", "5", "--json", *place]) == 0
+    tested = _document(capsys)
+    assert tested["resolution"] > 0.0
+    assert {one["statistic"] for one in tested["agreements"]} == {"wall_median", "cpu_median", "cpu_p10"}
+    main(["device", "measure", str(network), "--json", *place, *_QUICK])
+    assert _document(capsys)["statistic"] == tested["chosen"]
+
+
+def test_self_test_of_too_few_networks_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["device", "selftest", "--networks", "4"]) == 1
+    assert "5 are needed" in capsys.readouterr().err

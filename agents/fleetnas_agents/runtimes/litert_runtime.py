@@ -5,6 +5,7 @@ __all__ = ["LiteRtRuntime"]
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
@@ -48,13 +49,23 @@ class LiteRtRuntime:
             for one in interpreter.get_input_details():
                 interpreter.set_tensor(one["index"], _noise(one))
             interpreter.invoke()
-            output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         except Exception as error:  # the runtime's errors share no other base class
             raise MeasureError(FaultKind.MODEL, f"LiteRT refuses '{path.name}': {error}") from error
-        return LoadedNetwork(interpreter.invoke, output.transpose(0, 3, 1, 2) if output.ndim == 4 else output)
+
+        def output() -> NDArray[np.generic]:
+            values: NDArray[np.generic] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
+
+        def evaluate(values: NDArray[np.generic]) -> NDArray[np.generic]:
+            last = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], last)
+            interpreter.invoke()
+            return output()
+
+        return LoadedNetwork(interpreter.invoke, output(), evaluate)
 
 
-def _noise(details: "dict[str, object]") -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+def _noise(details: "dict[str, object]") -> NDArray[np.generic]:
     """The same numbers at the same pixels as every other runtime gets."""
     shape: tuple[int, ...] = tuple(map(int, details["shape"]))  # type: ignore[call-overload]
     kind: np.dtype[np.generic] = np.dtype(details["dtype"])  # type: ignore[call-overload]

@@ -5,6 +5,7 @@ __all__ = ["NcnnRuntime"]
 import re
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,16 +79,19 @@ class NcnnRuntime:
             )
         inputs = [ncnn.Mat(noise).clone() for noise in _inputs(path)]
 
-        def infer() -> NDArray[np.generic]:
+        def run(mats: "list[ncnn.Mat]") -> NDArray[np.generic]:
             with net.create_extractor() as extractor:
-                for index, noise in enumerate(inputs):
-                    extractor.input(f"in{index}", noise)
+                for index, mat in enumerate(mats):
+                    extractor.input(f"in{index}", mat)
                 code, output = extractor.extract("out0")
                 if code != 0:
                     raise MeasureError(FaultKind.MODEL, f"ncnn cannot run '{path.name}' (code {code}).")
                 return np.array(output)
 
-        return LoadedNetwork(infer, infer())
+        def evaluate(values: NDArray[np.generic]) -> NDArray[np.generic]:
+            return run([ncnn.Mat(np.ascontiguousarray(values[0])).clone(), *inputs[1:]])
+
+        return LoadedNetwork(partial(run, inputs), run(inputs), evaluate)
 
 
 def _inputs(path: Path) -> Sequence[NDArray[np.generic]]:

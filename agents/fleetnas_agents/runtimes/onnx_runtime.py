@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
@@ -37,11 +38,17 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             feed = {one.name: made_up_input(one.shape, _kind(one.type)) for one in session.get_inputs()}
-            infer = partial(session.run, [session.get_outputs()[0].name], feed)
+            names = [session.get_outputs()[0].name]
+            infer = partial(session.run, names, feed)
             output = infer()[0]
         except Exception as error:  # the runtime's errors share no other base class
             raise MeasureError(FaultKind.MODEL, f"ONNX Runtime refuses '{path.name}': {error}") from error
-        return LoadedNetwork(infer, output, onnx_precision(path))
+
+        def evaluate(values: NDArray[np.generic]) -> NDArray[np.generic]:
+            result: NDArray[np.generic] = session.run(names, feed | {next(iter(feed)): values})[0]
+            return result
+
+        return LoadedNetwork(infer, output, evaluate, onnx_precision(path))
 
 
 def _kind(text: str) -> np.dtype[np.generic]:

@@ -5,6 +5,9 @@ __all__ = ["OpenVinoRuntime"]
 import os
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.onnx_file import onnx_precision
@@ -40,4 +43,10 @@ class OpenVinoRuntime:
             output = request.get_output_tensor(0).data.copy()
         except Exception as error:  # the runtime's errors share no other base class
             raise MeasureError(FaultKind.MODEL, f"OpenVINO refuses '{path.name}': {error}") from error
-        return LoadedNetwork(request.infer, output, onnx_precision(path))
+
+        def evaluate(values: NDArray[np.generic]) -> NDArray[np.generic]:
+            request.infer({0: values})
+            result: NDArray[np.generic] = request.get_output_tensor(0).data.copy()
+            return result
+
+        return LoadedNetwork(request.infer, output, evaluate, onnx_precision(path))

@@ -23,11 +23,14 @@ class LoadedNetwork:
 
     Attributes:
         infer: Runs it once on that input.
-        output: The first output of the first run, in the layout the runtime gives it.
+        output: The first output of the first run, channels first.
+        evaluate: The first output for another first input, shape and type as in the ONNX file; for checks of what
+            is computed, it is not timed.
     """
 
     infer: Callable[[], object]
     output: NDArray[np.generic]
+    evaluate: Callable[[NDArray[np.generic]], NDArray[np.generic]]
     precision: Precision = Precision.FP32
 
 

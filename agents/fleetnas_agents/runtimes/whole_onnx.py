@@ -21,6 +21,8 @@ def whole_onnx(path: Path) -> Any:
 
     try:
         model = onnx.load(str(path), load_external_data=False)
+        if not model.graph.node:
+            raise InvalidArgumentError("it has no operators")
         for tensor in model.graph.initializer:
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
                 _take_in(tensor, path.parent)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.commands import measure
+from fleetnas_controller.commands import measure, selftest
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
@@ -115,6 +115,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     health.add_argument("--check", action="store_true", help="make a check first, and wait for it")
     health.add_argument("--last", type=int, default=20, help="how many to show (default: %(default)s)")
     measure.add_parser(verbs)
+    selftest.add_parser(verbs)
 
 
 def client_verb(

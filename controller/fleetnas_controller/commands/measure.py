@@ -11,6 +11,7 @@ from fleetnas_search_spaces.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
     from fleetnas_controller.device_session import DeviceSettings
+    from fleetnas_controller.jobs import Device
     from fleetnas_latency.plan import Plan
     from fleetnas_latency.statistics import Statistic
 
@@ -90,7 +91,7 @@ def _measure(args: argparse.Namespace) -> int:
 
     from fleetnas_controller.device_session import device_session
     from fleetnas_controller.measurement_report import measurement_document, measurement_rows
-    from fleetnas_controller.measuring import Anchor, Measuring, default_statistic
+    from fleetnas_controller.measuring import Anchor, Measuring
     from fleetnas_controller.user_network import read_network
     from fleetnas_latency.statistics import Statistic
 
@@ -99,7 +100,7 @@ def _measure(args: argparse.Namespace) -> int:
         args, Statistic(args.statistic or Statistic.WALL_MEDIAN)
     )  # mistakes are found before anything is started
     with device_session(settings_of(args)) as (client, device), tempfile.TemporaryDirectory() as folder:
-        statistic = Statistic(args.statistic) if args.statistic else default_statistic(device, args.threads)
+        statistic = Statistic(args.statistic) if args.statistic else _tested_statistic(args, device)
         anchor = None if args.no_anchor else Anchor.uploaded(client, Path(folder))
         measuring = Measuring(client, device, args.runtime, anchor)
         record = measuring.measure(network.entry, measuring.uploaded(network), _plan(args, statistic))
@@ -113,6 +114,17 @@ def _measure(args: argparse.Namespace) -> int:
     if document["verdict"] != "ok":
         raise FailedPreconditionError(f"no latency to rely on, {document['verdict']}: {document['reason']}")
     return 0
+
+
+def _tested_statistic(args: argparse.Namespace, device: "Device") -> "Statistic":
+    """What the device's self-test chose, or else what suits its kind."""
+    from fleetnas_controller.measuring import default_statistic
+    from fleetnas_controller.self_tests import SelfTests
+    from fleetnas_latency.statistics import Series, Statistic
+
+    tested = SelfTests(args.runs_dir).find(device.device_id)
+    chosen = Statistic(tested.statistic) if tested is not None else default_statistic(device, args.threads)
+    return chosen if args.threads == 1 or chosen.series is Series.WALL else Statistic.WALL_MEDIAN
 
 
 def _plan(args: argparse.Namespace, statistic: "Statistic") -> "Plan":

@@ -16,6 +16,11 @@ from sqlite_utils import Database
 
 from fleetnas_controller.enrolment import AttemptLimit, digest_of
 from fleetnas_controller.fleet_store import SqliteFleetStore
+from fleetnas_controller.grants import GrantBook
+from fleetnas_controller.health import HealthSettings
+from fleetnas_controller.health_monitor import HealthMonitor
+from fleetnas_controller.health_store import SqliteHealthStore
+from fleetnas_controller.servicers.access_servicer import AccessServicer
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
 from fleetnas_controller.servicers.calls import Access, StreamLimit
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
@@ -24,7 +29,7 @@ from fleetnas_controller.servicers.measurement_servicer import MeasurementServic
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.mirror import to_message
-from fleetnas_protos.v1 import artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
+from fleetnas_protos.v1 import access_pb2, artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
 from fleetnas_search_spaces.errors import FleetNASError
 
 NAMES = st.sampled_from(
@@ -105,6 +110,9 @@ class Context:
     def __init__(self) -> None:
         self.code = grpc.StatusCode.OK
 
+    def auth_context(self) -> dict[str, tuple[bytes, ...]]:
+        return {}
+
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", "Bearer operator"),)
 
@@ -128,12 +136,22 @@ class Desk:
         self.device = world.join("a")
         world.create("m")
         world.create("n")
-        access = Access(world.enrolment, digest_of("operator"))
+        grants = GrantBook(world.store, None, world.clock)
+        access = Access(world.enrolment, grants, digest_of("operator"))
+        health = HealthMonitor(
+            world.fleet,
+            world.store,
+            SqliteHealthStore(self.database, "memory"),
+            world.artifacts,
+            world.clock,
+            HealthSettings(automatic=False),
+        )
         attempts, streams = AttemptLimit(world.clock), StreamLimit()
-        self.fleet = FleetServicer(world.fleet, hub, access, world.settings, attempts, streams)
-        self.devices = DeviceServicer(world.fleet, world.enrolment, access)
+        self.fleet = FleetServicer(world.fleet, hub, access, grants, world.settings, attempts, streams)
+        self.devices = DeviceServicer(world.fleet, world.enrolment, access, health, str)
         self.measurements = MeasurementServicer(world.book, hub, access, streams)
         self.artifacts = ArtifactServicer(world.artifacts, world.fleet, access)
+        self.access = AccessServicer(grants, access)
 
     def dump(self) -> list[str]:
         """Everything that is stored."""
@@ -189,6 +207,10 @@ CALLS = {
     "devices.DrainDevice": device_pb2.DrainDeviceRequest,
     "devices.UndrainDevice": device_pb2.UndrainDeviceRequest,
     "devices.RemoveDevice": device_pb2.RemoveDeviceRequest,
+    "devices.ListDeviceQueue": device_pb2.ListDeviceQueueRequest,
+    "devices.CheckDevice": device_pb2.CheckDeviceRequest,
+    "devices.ReleaseDevice": device_pb2.ReleaseDeviceRequest,
+    "devices.ListHealthChecks": device_pb2.ListHealthChecksRequest,
     "measurements.CreateMeasurement": measurement_pb2.CreateMeasurementRequest,
     "measurements.BatchCreateMeasurements": measurement_pb2.BatchCreateMeasurementsRequest,
     "measurements.GetMeasurement": measurement_pb2.GetMeasurementRequest,
@@ -196,6 +218,10 @@ CALLS = {
     "measurements.CancelMeasurement": measurement_pb2.CancelMeasurementRequest,
     "measurements.WatchMeasurements": measurement_pb2.WatchMeasurementsRequest,
     "artifacts.GetArtifact": artifact_pb2.GetArtifactRequest,
+    "artifacts.GetUpload": artifact_pb2.GetUploadRequest,
+    "access.CreateGrant": access_pb2.CreateGrantRequest,
+    "access.ListGrants": access_pb2.ListGrantsRequest,
+    "access.DeleteGrant": access_pb2.DeleteGrantRequest,
     "artifacts.DownloadArtifact": artifact_pb2.DownloadArtifactRequest,
 }
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
