@@ -4,20 +4,19 @@ __all__ = ["add_parsers"]
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_search_spaces.errors import NotFoundError, near_names
+from fleetnas_controller.commands.latency_files import add_file_parsers
+from fleetnas_controller.commands.latency_profile import add_profile_parser
+from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
-    from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
 
 _TABLE = Path("runs") / "latency.db"
-_SHOWN_ENTRIES = 30
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,38 +43,10 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "architectures", nargs="+", metavar="ARCH", help="architectures in the space's text form"
     )
     predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
-    _add_profile(verbs)
+    add_profile_parser(verbs)
+    add_file_parsers(verbs, _TABLE)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
-
-
-def _add_profile(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    profile = verbs.add_parser(
-        "profile",
-        help="fill the table: measure the networks that tell most",
-        description="Chooses networks by what they would tell, measures them through the fleet and stores them; "
-        "prints what every block costs, how sure that is, and what more measurements would bring.",
-        epilog="example:\n  fleetnas latency profile --space nas-bench-macro --device host --budget 30\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    profile.add_argument("--space", default="nas-bench-macro", help="search space (default: %(default)s)")
-    profile.add_argument("--device", help="device by name (default: host, this machine)")
-    profile.add_argument("--budget", type=int, default=50, help="networks at most (default: %(default)s)")
-    profile.add_argument(
-        "--error", type=float, default=0.0, metavar="PERCENT", help="stop at this expected median error"
-    )
-    profile.add_argument("--seed", type=int, default=0, help="seed of the networks drawn (default: 0)")
-    profile.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), help="where the table is (default: %(default)s)"
-    )
-    profile.add_argument(
-        "--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)"
-    )
-    profile.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
-    profile.add_argument("--core", type=int, help="core the embedded agent measures on (default: the last)")
-    profile.add_argument("--replay", type=Path, metavar="CSV", help="play this latency table instead")
-    profile.add_argument("--json", action="store_true", help="print JSON")
-    profile.set_defaults(run=_profile)
 
 
 def _verb(
@@ -104,55 +75,11 @@ def _verb(
     return parser
 
 
-def _profile(args: argparse.Namespace) -> int:
-    from fleetnas_controller.profile_session import ProfileSettings, run_profile
-    from fleetnas_controller.search_session import SessionSettings
-
-    device = args.device or ("host" if args.replay is None else "replay")
-    document = run_profile(
-        ProfileSettings(args.space, device, args.budget, args.error / 100.0, args.seed),
-        SessionSettings(
-            runs_dir=args.runs_dir,
-            controller=args.controller,
-            data_dir=args.data_dir,
-            core=args.core,
-            replay=args.replay,
-        ),
-        quiet=args.json and not sys.stderr.isatty(),
-    )
-    if args.json:
-        print(json.dumps(document, indent=2))
-    else:
-        _print_profile(document)
-    return 0
-
-
-def _print_profile(document: dict[str, Any]) -> None:
-    from fleetnas_controller.commands.printing import print_rows
-
-    head = ["block", "ms", "+-, 95 %", "networks"]
-    body = [
-        [one["key"], f"{one['mean_ms']:.4f}", f"{1.96 * one['std_ms']:.4f}", str(one["networks"])]
-        for one in document["entries"][:_SHOWN_ENTRIES]
-    ]
-    count = len(document["entries"])
-    shown = f", the {_SHOWN_ENTRIES} least certain of {count} blocks" if count > _SHOWN_ENTRIES else ""
-    print_rows([head, *body], title=f"{document['space']} on {document['target']}{shown}")
-    if document["median_error"] is None:
-        print(f"{document['networks']} networks known: too few to say how well the others are predicted")
-        return
-    print(
-        f"{document['networks']} networks known, median error {100 * document['median_error']:.1f} %; "
-        f"{document['more_measurements']} more measurements would lower it to "
-        f"{100 * document['foreseen_median_error']:.1f} %"
-    )
-
-
 def _query(args: argparse.Namespace) -> int:
     from fleetnas_search_spaces.errors import InvalidArgumentError
 
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     try:
         key = space.canonical(space.parse(args.key)).key
     except InvalidArgumentError:
@@ -184,7 +111,7 @@ def _predict(args: argparse.Namespace) -> int:
     from fleetnas_latency.fitting import fit
 
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
     model = fit(table, target, space)
     prediction = model.predict(architectures)
@@ -219,7 +146,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _coverage(args: argparse.Namespace) -> int:
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     entries = table.coverage(target, space.name)
     rows = [
         {
@@ -261,32 +188,9 @@ def _targets(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, SearchSpace]":
-    from fleetnas_latency.table import open_table
     from fleetnas_search_spaces.registry import space
 
-    wanted = space(args.space)
-    if not args.table.is_file():
-        raise NotFoundError(
-            f"no latency table at '{args.table}'; a search fills one, or give another with --table."
-        )
-    return open_table(args.table), wanted
-
-
-def _target(table: "LatencyTable", wanted: str) -> "Target":
-    """The one target that ``wanted`` names: an agent's id, a device model, or a part of the key."""
-    targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
-    found = found or [one for one in targets if wanted.lower() in one.key.lower()]
-    if not found:
-        known = {name for one in targets for name in (one.key, *agents[one.key])}
-        raise NotFoundError(f"no target '{wanted}' in the table; {near_names(wanted, known)}")
-    if len(found) > 1:
-        raise NotFoundError(
-            f"'{wanted}' names {len(found)} targets; give a longer part of one with --device: "
-            + ", ".join(one.key for one in found[:6])
-        )
-    return found[0]
+    return opened_table(args), space(args.space)
 
 
 def _block_name(operator: Any) -> str:
