@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fleetnas_latency.block_counts import BlockCounts
+from fleetnas_latency.block_prior import Prior
 from fleetnas_latency.observed import Observed
-from fleetnas_latency.regression import Posterior, Prior, fit
+from fleetnas_latency.regression import Posterior, fit
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.operators import Operator

@@ -145,9 +145,13 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _coverage(args: argparse.Namespace) -> int:
+    from fleetnas_latency.ageing import DRIFT_LIMIT, anchor_drifts, superseding
+
     table, space = _opened(args)
     target = wanted_target(table, args.device)
-    entries = table.coverage(target, space.name)
+    newer = superseding(table, target)
+    drifts = anchor_drifts([one for one in table.observations(target, space.name) if one.verdict == "ok"])
+    drifted = sum(drift > DRIFT_LIMIT for drift in drifts.values())
     rows = [
         {
             "key": one.key,
@@ -156,28 +160,36 @@ def _coverage(args: argparse.Namespace) -> int:
             "source": str(one.source),
             "measurements": one.count,
             "updated": _time(one.updated_time),
+            "stale": newer is not None,
         }
-        for one in entries
+        for one in table.coverage(target, space.name)
     ]
     if args.json:
-        print(json.dumps({"target": target.key, "space": space.name, "entries": rows}, indent=2))
+        document = {
+            "target": target.key,
+            "space": space.name,
+            "superseded_by": newer.key if newer else None,
+            "drifted_measurements": drifted,
+            "entries": rows,
+        }
+        print(json.dumps(document, indent=2))
         return 0
     from fleetnas_controller.commands.printing import print_rows
 
     head = ["block", "ms", "+-, 95 %", "source", "networks", "updated"]
-    body = [
-        [
-            one.key,
-            f"{one.mean_ms:.4f}",
-            f"{1.96 * one.std_ms:.4f}",
-            str(one.source),
-            str(one.count),
-            _time(one.updated_time),
-        ]
-        for one in entries
-    ]
-    print_rows([head, *body], title=f"{space.name} on {target.key}")
+    print_rows([head, *map(_coverage_row, rows)], title=f"{space.name} on {target.key}")
+    again = f"measure again: fleetnas latency profile --space {space.name} --device {target.device_model}"
+    if newer is not None:
+        print(f"all entries are stale: runtime version {newer.runtime_version} was measured later; {again}")
+    if drifted:
+        print(f"{drifted} of {len(drifts)} measurements were made at another speed of the device; {again}")
     return 0
+
+
+def _coverage_row(row: dict[str, Any]) -> list[str]:
+    source = f"{row['source']}, stale" if row["stale"] else str(row["source"])
+    half_ms = f"{1.96 * row['std_ms']:.4f}"
+    return [row["key"], f"{row['mean_ms']:.4f}", half_ms, source, str(row["measurements"]), row["updated"]]
 
 
 def _targets(args: argparse.Namespace) -> int:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from fleetnas_latency.repository import LatencyRepository, Observation
     from fleetnas_latency.target import Target
 
-FORMATS = ("csv", "pack", "paddleslim-2019", "paddleslim-2020")
+FORMATS = ("choices", "csv", "pack", "paddleslim-2019", "paddleslim-2020")
 _EPILOG = """\
 formats: csv; pack (JSON with a hash, for a whole target); paddleslim-2020 (commas, a header) and paddleslim-2019
-(blanks, none). Text tables carry no unit: give --unit unless the header says us.
+(blanks, none); choices (to write only: JSON with a cost for each option of each decision of the space, for the
+latency term of one-shot training). Text tables carry no unit: give --unit unless the header says us.
 
 examples:
   fleetnas latency import latency_855.txt --device-model "Snapdragon 855" --runtime paddle-lite --unit us
@@ -73,6 +74,8 @@ def _import(args: argparse.Namespace) -> int:
     from fleetnas_latency.exchange.records import observations_of
     from fleetnas_latency.table import open_table
 
+    if args.format == "choices":
+        raise InvalidArgumentError("a table of choices cannot be read back: import a pack or a CSV.")
     text = _read(args.file)
     args.table.parent.mkdir(parents=True, exist_ok=True)
     table = open_table(args.table)
@@ -117,6 +120,8 @@ def _export(args: argparse.Namespace) -> int:
         entries = table.coverage(target, args.space)
         observations = table.observations(target)
         text = write_pack(Pack(target, observations, entries, args.origin, args.licence))
+    elif style == "choices":
+        text = _choices(table, target, args.space)
     elif style == "csv":
         text = write_csv(_known(table, target, args.space))
     else:
@@ -132,6 +137,27 @@ def _export(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _choices(table: "LatencyRepository", target: "Target", space_name: str) -> str:
+    import json
+
+    from fleetnas_latency.choice_table import choice_table
+    from fleetnas_latency.fitting import fit
+    from fleetnas_search_spaces.registry import space
+
+    wanted = space(space_name)
+    model = fit(table, target, wanted)
+    made = choice_table(wanted, lambda networks: model.predict(networks).mean_ms)
+    document = {
+        "space": wanted.name,
+        "target": target.key,
+        "option_counts": list(wanted.option_counts),
+        "constant_ms": made.constant_ms,
+        "costs_ms": made.costs_ms.tolist(),
+        "median_error": made.error,
+    }
+    return json.dumps(document, indent=1) + "\n"
 
 
 def _known(table: "LatencyRepository", target: "Target", space: str) -> "list[FileRecord]":
