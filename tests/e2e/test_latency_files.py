@@ -75,3 +75,26 @@ def test_file_without_a_device_is_refused(
 ) -> None:
     assert _latency(tmp_path, "import", str(text_table)) == 1
     assert "--device-model" in capsys.readouterr().err
+
+
+def test_network_of_another_origin_is_predicted_from_imported_operators(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_search_spaces.emit_onnx import emit_onnx
+    from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
+    from fleetnas_search_spaces.weights import WeightPool
+
+    lines = [f"conv,1,1,1,{size},16,16,{size},1,3,1,1,1\t{50 + size * size}" for size in range(8, 80, 8)]
+    table = tmp_path / "table.txt"
+    table.write_text("\n".join(["op_type\tphone\tus", *lines, ""]))
+    _latency(tmp_path, "import", str(table), "--device-model", "phone")
+    space = NASBenchMacro()
+    model = emit_onnx(space.graph(space.reference), WeightPool(None), key=space.reference.key)
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.model_bytes)
+    capsys.readouterr()
+    assert _latency(tmp_path, "predict", str(file), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["low_ms"] < found["mean_ms"] < found["high_ms"]
+    assert found["shares"]["guessed"] > 0.9
+    assert found["architecture"] == space.reference.key

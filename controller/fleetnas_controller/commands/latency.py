@@ -4,11 +4,13 @@ __all__ = ["add_parsers"]
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_files import add_file_parsers
+from fleetnas_controller.commands.latency_onnx import predict_onnx
 from fleetnas_controller.commands.latency_profile import add_profile_parser
 from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
 
@@ -40,7 +42,10 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         _predict,
     )
     predict.add_argument(
-        "architectures", nargs="+", metavar="ARCH", help="architectures in the space's text form"
+        "architectures",
+        nargs="+",
+        metavar="ARCH",
+        help="architectures in the space's text form, or one FILE.onnx",
     )
     predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
     add_profile_parser(verbs)
@@ -110,6 +115,8 @@ def _query(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     from fleetnas_latency.fitting import fit
 
+    if any(text.endswith(".onnx") for text in args.architectures):
+        return predict_onnx(args)
     table, space = _opened(args)
     target = wanted_target(table, args.device)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
@@ -140,7 +147,7 @@ def _predict(args: argparse.Namespace) -> int:
         print(
             f"{row['architecture']}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
         )
-        _print_bars(row.get("blocks", ()))
+        print_bars([(one["block"], one["mean_ms"], one["std_ms"]) for one in row.get("blocks", ())])
     return 0
 
 
@@ -209,14 +216,6 @@ def _block_name(operator: Any) -> str:
     from fleetnas_latency.operator_text import operator_key
 
     return "overhead" if operator is None else operator_key(operator)
-
-
-def _print_bars(blocks: Sequence[dict[str, Any]]) -> None:
-    """One bar for each block, the longest 40 characters."""
-    longest = max((one["mean_ms"] for one in blocks), default=0.0)
-    for one in blocks:
-        bar = "#" * max(0, round(40 * one["mean_ms"] / longest)) if longest > 0.0 else ""
-        print(f"  {one['mean_ms']:8.4f} ms +-{1.96 * one['std_ms']:.4f} {bar:40} {one['block']}")
 
 
 def _time(seconds: float) -> str:
