@@ -151,8 +151,8 @@ class Bench:
 
     def _chosen(self, device: Device, candidates: Ints, asked: Ints, count: int) -> Ints:
         rows = self._table.rows
-        base_count = self._structure.hypotheses[0].base_count
-        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked], base_count)
+        entry_counts = np.array([float(one.entry_count) for one in self._structure.hypotheses])
+        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked], entry_counts)
         taken: list[int] = []
         while len(taken) < min(count, len(candidates)):
             known = taken and chooser.needs_posterior(taken)
