@@ -52,7 +52,8 @@ def read_latency_csv(path: Path, structure: Structure, arch_column: str) -> Late
             f"'{path}' has no column '{arch_column}'; {near_names(arch_column, names)}"
         )
     space = structure.space
-    known = sorted(((space.parse(record[arch_column]), record) for record in records), key=lambda one: one[0])
+    parsed = [(space.parse(record[arch_column]), record) for record in records]
+    known = sorted(parsed, key=lambda one: (one[0], *one[1].values()))
     architectures = tuple(one for one, _ in known)
     latency_ms = {
         name: np.array([_number(record[name]) for _, record in known])

@@ -8,6 +8,8 @@ its own values and from the columns of ``--sources`` outside its family (``titan
 One JSON line for each device, sample count and method, means over seeds: Spearman, Kendall, mean and median error
 in percent, the shares within 5 and 10 %, and the coverage of the 90 % interval (null for baselines); ``ceiling_*``
 is the learned model with 900 random samples (or half of the networks), what noise and drift leave for it to reach.
+``--simulate`` predicts what these devices would take with a runtime that prunes dead edges (``pruned``) or runs
+branches side by side as well (``parallel``), from sources that do neither.
 """
 
 __all__ = ["main"]
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from fewshot_baselines import BASELINES, Inputs, predict_baseline
+from fewshot_simulation import SIMULATIONS, simulated_ms
 from fewshot_table import LatencyColumns, read_latency_csv, structure_of
 from numpy.typing import NDArray
 from scipy import stats
@@ -53,6 +56,7 @@ _SOURCE_COUNT = 2000
 _CANDIDATE_COUNT = 1000
 _ASKED_COUNT = 400
 _CEILING_SEEDS = 3
+_METHODS = ("learned-chosen", "learned-random", *BASELINES)
 _MEASURES = ("spearman", "kendall", "mape", "median_error", "within5", "within10", "coverage90")
 
 Ints = NDArray[np.int64]
@@ -77,10 +81,19 @@ class Device:
 class Bench:
     """Everything that devices and seeds share."""
 
-    def __init__(self, structure: Structure, table: LatencyColumns, min_ms: float) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        table: LatencyColumns,
+        min_ms: float,
+        methods: Sequence[str],
+        simulation: str,
+    ) -> None:
         self._structure = structure
         self._table = table
         self._min_ms = min_ms
+        self._methods = methods
+        self._simulation = simulation
         self._order = np.random.default_rng(0).permutation(len(table.architectures))
         self._sample = table.rows[:, self._order[:_SOURCE_COUNT]]
         self._one_hot = _one_hot(table.choices)
@@ -94,9 +107,11 @@ class Bench:
             if sources
             else believed_from_features(self._structure, self._sample)
         )
+        if self._simulation:
+            latency_ms = self._simulated(believed, latency_ms)
         raw = self._table.rows[0]
         inputs = Inputs(raw[:, 1:], self._one_hot, np.maximum(raw @ believed.mean[0], 1e-3))
-        return Device(name, latency_ms, self._usable(name), believed, inputs)
+        return Device(name, latency_ms, self._usable(latency_ms), believed, inputs)
 
     def lines(self, device: Device, samples: Sequence[int], seeds: range) -> Iterator[dict[str, Any]]:
         ceiling = self._ceiling(device)
@@ -122,20 +137,22 @@ class Bench:
     def _scores(self, device: Device, count: int, seed: int) -> Iterator[tuple[str, list[float]]]:
         rng = np.random.default_rng([seed, count])
         order = rng.permutation(device.usable)
-        chosen = self._chosen(device, order[:_CANDIDATE_COUNT], order[-_ASKED_COUNT:], count)
-        yield "learned-chosen", self._learned(device, chosen, _unseen(order, chosen))
+        if "learned-chosen" in self._methods:
+            chosen = self._chosen(device, order[:_CANDIDATE_COUNT], order[-_ASKED_COUNT:], count)
+            yield "learned-chosen", self._learned(device, chosen, _unseen(order, chosen))
         train = order[:count]
         test = _unseen(order, train)
-        yield "learned-random", self._learned(device, train, test)
-        for name in BASELINES:
+        if "learned-random" in self._methods:
+            yield "learned-random", self._learned(device, train, test)
+        for name in [one for one in BASELINES if one in self._methods]:
             true_ms = device.latency_ms[test]
             predicted = predict_baseline(name, device.inputs, train, device.latency_ms[train], test, seed)
             yield name, [*_scored(predicted, true_ms), float("nan")]
 
     def _chosen(self, device: Device, candidates: Ints, asked: Ints, count: int) -> Ints:
         rows = self._table.rows
-        base_count = self._structure.hypotheses[0].base_count
-        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked], base_count)
+        entry_counts = np.array([float(one.entry_count) for one in self._structure.hypotheses])
+        chooser = NetworkChooser(device.believed, rows[:, candidates], rows[:, asked], entry_counts)
         taken: list[int] = []
         while len(taken) < min(count, len(candidates)):
             known = taken and chooser.needs_posterior(taken)
@@ -169,15 +186,28 @@ class Bench:
 
     def _source(self, name: str) -> SourceDevice:
         if name not in self._sources:
-            usable = self._usable(name)[:_SOURCE_COUNT]
+            usable = self._usable(self._table.latency_ms[name])[:_SOURCE_COUNT]
             rows, latency_ms = self._table.rows[:, usable], self._table.latency_ms[name][usable]
             self._sources[name] = learn_source(self._structure, rows, latency_ms, self._sample, name=name)
         return self._sources[name]
 
-    def _usable(self, name: str) -> Ints:
-        """In an order of its own, which is not the file's."""
-        latency_ms = self._table.latency_ms[name][self._order]
-        return self._order[np.isfinite(latency_ms) & (latency_ms >= self._min_ms)]
+    def _simulated(self, believed: Believed, latency_ms: Floats) -> Floats:
+        usable_ms = np.where(latency_ms >= self._min_ms, latency_ms, np.nan)
+        tick_ms = clock_tick_ms(latency_ms[self._usable(latency_ms)][:100])
+        return simulated_ms(
+            self._simulation,
+            self._structure,
+            believed,
+            self._table.rows,
+            self._table.choices,
+            usable_ms,
+            tick_ms,
+        )
+
+    def _usable(self, latency_ms: Floats) -> Ints:
+        """Indices of the latencies that count, in an order of its own, which is not the file's."""
+        ordered = latency_ms[self._order]
+        return self._order[np.isfinite(ordered) & (ordered >= self._min_ms)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,7 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sources = (
             () if options.sources == "none" else _names(options.sources, table) or tuple(table.latency_ms)
         )
-        bench = Bench(structure, table, options.min_ms)
+        methods = options.methods.split(",") if options.methods else _METHODS
+        bench = Bench(structure, table, options.min_ms, methods, options.simulate)
         samples = [int(one) for one in options.samples.split(",")]
         seeds = range(options.first_seed, options.first_seed + options.seeds)
         for name in devices:
@@ -253,10 +284,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--arch-column", default="arch", help="column with the space's codes")
     parser.add_argument("--devices", default="", help="columns to predict, comma-separated (default: all)")
     parser.add_argument("--sources", default="", help="columns to learn from, or none (default: all)")
+    parser.add_argument("--methods", default="", help=f"out of {', '.join(_METHODS)} (default: all)")
     parser.add_argument("--samples", default="10,20,50")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--min-ms", type=float, default=0.1, help="smaller latencies are dropped")
+    parser.add_argument(
+        "--simulate", choices=SIMULATIONS, default="", help="nas-bench-201: another runtime on these devices"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line for each figure")
     return parser
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.cost import block_costs
+from fleetnas_search_spaces.cost import BlockCost, block_costs
+from fleetnas_search_spaces.graph import Graph
 from fleetnas_search_spaces.operators import Operator
 
 FEATURES = ("convolution_macs", "depthwise_macs", "bytes_moved", "one")
@@ -47,7 +48,7 @@ class BlockCounts:
         canonical = self.canonical(architecture)
         known = self._rows.get(canonical)
         if known is None:
-            known = self._meet(canonical)
+            known = self.of_graph(self._space.graph(canonical))
             self._rows[canonical] = known
         return known
 
@@ -69,19 +70,15 @@ class BlockCounts:
         counts[:, 0] = 1.0
         return counts
 
-    def _meet(self, architecture: Architecture) -> tuple[int, ...]:
-        graph = self._space.graph(architecture)
-        row = []
-        for block, cost in zip(graph.blocks, block_costs(graph), strict=True):
-            if block not in self._index:
-                self._index[block] = len(self._features) + 1
-                self._features.append(
-                    (
-                        float(cost.macs - cost.depthwise_macs),
-                        float(cost.depthwise_macs),
-                        cost.bytes_moved,
-                        1.0,
-                    )
-                )
-            row.append(self._index[block])
-        return tuple(row)
+    def of_graph(self, graph: Graph) -> tuple[int, ...]:
+        """The entries of a graph's blocks, in order; blocks not met before become entries."""
+        if not self._index.keys() >= set(graph.blocks):
+            for block, cost in zip(graph.blocks, block_costs(graph), strict=True):
+                if block not in self._index:
+                    self._index[block] = len(self._features) + 1
+                    self._features.append(_sizes(cost))
+        return tuple(self._index[block] for block in graph.blocks)
+
+
+def _sizes(cost: BlockCost) -> tuple[float, ...]:
+    return float(cost.macs - cost.depthwise_macs), float(cost.depthwise_macs), float(cost.bytes_moved), 1.0

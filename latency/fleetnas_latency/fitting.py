@@ -2,9 +2,11 @@
 
 __all__ = ["fit", "good_networks", "learned_entries"]
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
+from fleetnas_latency.ageing import anchor_drifts, drift_std_ms
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.operator_text import architecture_from_key, operator_key
@@ -36,7 +38,8 @@ def good_networks(
 ) -> tuple[list[Architecture], list[float], list[float]]:
     """The networks of ``space`` that were measured well on ``target``, their latencies and these' deviations.
 
-    Latencies are milliseconds at the device's usual speed, as ``fit`` says.
+    Latencies are milliseconds at the device's usual speed, as ``fit`` says; those measured while it ran faster or
+    slower than it does now deviate more.
     """
     usable = [
         one
@@ -44,7 +47,8 @@ def good_networks(
         if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
     ]
     usual_ms = _usual_anchor_ms(usable)
-    values = [_latency_ms(one, usual_ms) for one in usable]
+    drifts = anchor_drifts(usable)
+    values = [_latency_ms(one, usual_ms, drifts.get(one.measurement_id, 0.0)) for one in usable]
     architectures = [architecture_from_key(one.key) for one in usable]
     return architectures, [value for value, _ in values], [std for _, std in values]
 
@@ -81,9 +85,10 @@ def _usual_anchor_ms(observations: Sequence[Observation]) -> dict[str, float]:
     return {key: median(values) for key, values in seen.items()}
 
 
-def _latency_ms(observation: Observation, usual_ms: dict[str, float]) -> tuple[float, float]:
+def _latency_ms(observation: Observation, usual_ms: dict[str, float], drift: float) -> tuple[float, float]:
     """Value and standard deviation."""
     if observation.ratio is None or observation.anchor_ms <= 0.0:
         return observation.latency.value, observation.latency.std
     anchor_ms = usual_ms[observation.anchor_key]
-    return observation.ratio.value * anchor_ms, observation.ratio.std * anchor_ms
+    value_ms = observation.ratio.value * anchor_ms
+    return value_ms, math.hypot(observation.ratio.std * anchor_ms, drift_std_ms(value_ms, drift))

@@ -75,3 +75,15 @@ def test_unknown_column_is_named(
     table = _table(tmp_path / "t.csv", 1)
     assert benchmark.main(["--csv", str(table), "--arch-column", "codes"]) == 1
     assert "did you mean 'code'" in capsys.readouterr().err
+
+
+def test_simulated_runtime_has_other_latencies_and_is_learned_as_well(
+    benchmark: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = _table(tmp_path / "t.csv", 1)
+    common = ("--devices", "slow", "--methods", "learned-chosen")
+    plain = _lines(benchmark, capsys, table, *common)
+    pruned = _lines(benchmark, capsys, table, *common, "--simulate", "pruned")
+    assert [line["method"] for line in pruned] == ["learned-chosen"]
+    assert pruned != plain
+    assert pruned[0]["spearman"] > 0.97  # type: ignore[operator]

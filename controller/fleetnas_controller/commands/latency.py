@@ -4,20 +4,21 @@ __all__ = ["add_parsers"]
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_search_spaces.errors import NotFoundError, near_names
+from fleetnas_controller.commands.latency_bars import print_bars
+from fleetnas_controller.commands.latency_files import add_file_parsers
+from fleetnas_controller.commands.latency_onnx import predict_onnx
+from fleetnas_controller.commands.latency_profile import add_profile_parser
+from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
-    from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
 
 _TABLE = Path("runs") / "latency.db"
-_SHOWN_ENTRIES = 30
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,41 +42,16 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         _predict,
     )
     predict.add_argument(
-        "architectures", nargs="+", metavar="ARCH", help="architectures in the space's text form"
+        "architectures",
+        nargs="+",
+        metavar="ARCH",
+        help="architectures in the space's text form, or one FILE.onnx",
     )
     predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
-    _add_profile(verbs)
+    add_profile_parser(verbs)
+    add_file_parsers(verbs, _TABLE)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
-
-
-def _add_profile(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    profile = verbs.add_parser(
-        "profile",
-        help="fill the table: measure the networks that tell most",
-        description="Chooses networks by what they would tell, measures them through the fleet and stores them; "
-        "prints what every block costs, how sure that is, and what more measurements would bring.",
-        epilog="example:\n  fleetnas latency profile --space nas-bench-macro --device host --budget 30\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    profile.add_argument("--space", default="nas-bench-macro", help="search space (default: %(default)s)")
-    profile.add_argument("--device", help="device by name (default: host, this machine)")
-    profile.add_argument("--budget", type=int, default=50, help="networks at most (default: %(default)s)")
-    profile.add_argument(
-        "--error", type=float, default=0.0, metavar="PERCENT", help="stop at this expected median error"
-    )
-    profile.add_argument("--seed", type=int, default=0, help="seed of the networks drawn (default: 0)")
-    profile.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), help="where the table is (default: %(default)s)"
-    )
-    profile.add_argument(
-        "--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)"
-    )
-    profile.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
-    profile.add_argument("--core", type=int, help="core the embedded agent measures on (default: the last)")
-    profile.add_argument("--replay", type=Path, metavar="CSV", help="play this latency table instead")
-    profile.add_argument("--json", action="store_true", help="print JSON")
-    profile.set_defaults(run=_profile)
 
 
 def _verb(
@@ -104,55 +80,11 @@ def _verb(
     return parser
 
 
-def _profile(args: argparse.Namespace) -> int:
-    from fleetnas_controller.profile_session import ProfileSettings, run_profile
-    from fleetnas_controller.search_session import SessionSettings
-
-    device = args.device or ("host" if args.replay is None else "replay")
-    document = run_profile(
-        ProfileSettings(args.space, device, args.budget, args.error / 100.0, args.seed),
-        SessionSettings(
-            runs_dir=args.runs_dir,
-            controller=args.controller,
-            data_dir=args.data_dir,
-            core=args.core,
-            replay=args.replay,
-        ),
-        quiet=args.json and not sys.stderr.isatty(),
-    )
-    if args.json:
-        print(json.dumps(document, indent=2))
-    else:
-        _print_profile(document)
-    return 0
-
-
-def _print_profile(document: dict[str, Any]) -> None:
-    from fleetnas_controller.commands.printing import print_rows
-
-    head = ["block", "ms", "+-, 95 %", "networks"]
-    body = [
-        [one["key"], f"{one['mean_ms']:.4f}", f"{1.96 * one['std_ms']:.4f}", str(one["networks"])]
-        for one in document["entries"][:_SHOWN_ENTRIES]
-    ]
-    count = len(document["entries"])
-    shown = f", the {_SHOWN_ENTRIES} least certain of {count} blocks" if count > _SHOWN_ENTRIES else ""
-    print_rows([head, *body], title=f"{document['space']} on {document['target']}{shown}")
-    if document["median_error"] is None:
-        print(f"{document['networks']} networks known: too few to say how well the others are predicted")
-        return
-    print(
-        f"{document['networks']} networks known, median error {100 * document['median_error']:.1f} %; "
-        f"{document['more_measurements']} more measurements would lower it to "
-        f"{100 * document['foreseen_median_error']:.1f} %"
-    )
-
-
 def _query(args: argparse.Namespace) -> int:
     from fleetnas_search_spaces.errors import InvalidArgumentError
 
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     try:
         key = space.canonical(space.parse(args.key)).key
     except InvalidArgumentError:
@@ -183,8 +115,10 @@ def _query(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     from fleetnas_latency.fitting import fit
 
+    if any(text.endswith(".onnx") for text in args.architectures):
+        return predict_onnx(args)
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
     model = fit(table, target, space)
     prediction = model.predict(architectures)
@@ -213,14 +147,18 @@ def _predict(args: argparse.Namespace) -> int:
         print(
             f"{row['architecture']}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
         )
-        _print_bars(row.get("blocks", ()))
+        print_bars([(one["block"], one["mean_ms"], one["std_ms"]) for one in row.get("blocks", ())])
     return 0
 
 
 def _coverage(args: argparse.Namespace) -> int:
+    from fleetnas_latency.ageing import DRIFT_LIMIT, anchor_drifts, superseding
+
     table, space = _opened(args)
-    target = _target(table, args.device)
-    entries = table.coverage(target, space.name)
+    target = wanted_target(table, args.device)
+    newer = superseding(table, target)
+    drifts = anchor_drifts([one for one in table.observations(target, space.name) if one.verdict == "ok"])
+    drifted = sum(drift > DRIFT_LIMIT for drift in drifts.values())
     rows = [
         {
             "key": one.key,
@@ -229,28 +167,36 @@ def _coverage(args: argparse.Namespace) -> int:
             "source": str(one.source),
             "measurements": one.count,
             "updated": _time(one.updated_time),
+            "stale": newer is not None,
         }
-        for one in entries
+        for one in table.coverage(target, space.name)
     ]
     if args.json:
-        print(json.dumps({"target": target.key, "space": space.name, "entries": rows}, indent=2))
+        document = {
+            "target": target.key,
+            "space": space.name,
+            "superseded_by": newer.key if newer else None,
+            "drifted_measurements": drifted,
+            "entries": rows,
+        }
+        print(json.dumps(document, indent=2))
         return 0
     from fleetnas_controller.commands.printing import print_rows
 
     head = ["block", "ms", "+-, 95 %", "source", "networks", "updated"]
-    body = [
-        [
-            one.key,
-            f"{one.mean_ms:.4f}",
-            f"{1.96 * one.std_ms:.4f}",
-            str(one.source),
-            str(one.count),
-            _time(one.updated_time),
-        ]
-        for one in entries
-    ]
-    print_rows([head, *body], title=f"{space.name} on {target.key}")
+    print_rows([head, *map(_coverage_row, rows)], title=f"{space.name} on {target.key}")
+    again = f"measure again: fleetnas latency profile --space {space.name} --device {target.device_model}"
+    if newer is not None:
+        print(f"all entries are stale: runtime version {newer.runtime_version} was measured later; {again}")
+    if drifted:
+        print(f"{drifted} of {len(drifts)} measurements were made at another speed of the device; {again}")
     return 0
+
+
+def _coverage_row(row: dict[str, Any]) -> list[str]:
+    source = f"{row['source']}, stale" if row["stale"] else str(row["source"])
+    half_ms = f"{1.96 * row['std_ms']:.4f}"
+    return [row["key"], f"{row['mean_ms']:.4f}", half_ms, source, str(row["measurements"]), row["updated"]]
 
 
 def _targets(args: argparse.Namespace) -> int:
@@ -261,46 +207,15 @@ def _targets(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, SearchSpace]":
-    from fleetnas_latency.table import open_table
     from fleetnas_search_spaces.registry import space
 
-    wanted = space(args.space)
-    if not args.table.is_file():
-        raise NotFoundError(
-            f"no latency table at '{args.table}'; a search fills one, or give another with --table."
-        )
-    return open_table(args.table), wanted
-
-
-def _target(table: "LatencyTable", wanted: str) -> "Target":
-    """The one target that ``wanted`` names: an agent's id, a device model, or a part of the key."""
-    targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
-    found = found or [one for one in targets if wanted.lower() in one.key.lower()]
-    if not found:
-        known = {name for one in targets for name in (one.key, *agents[one.key])}
-        raise NotFoundError(f"no target '{wanted}' in the table; {near_names(wanted, known)}")
-    if len(found) > 1:
-        raise NotFoundError(
-            f"'{wanted}' names {len(found)} targets; give a longer part of one with --device: "
-            + ", ".join(one.key for one in found[:6])
-        )
-    return found[0]
+    return opened_table(args), space(args.space)
 
 
 def _block_name(operator: Any) -> str:
     from fleetnas_latency.operator_text import operator_key
 
     return "overhead" if operator is None else operator_key(operator)
-
-
-def _print_bars(blocks: Sequence[dict[str, Any]]) -> None:
-    """One bar for each block, the longest 40 characters."""
-    longest = max((one["mean_ms"] for one in blocks), default=0.0)
-    for one in blocks:
-        bar = "#" * max(0, round(40 * one["mean_ms"] / longest)) if longest > 0.0 else ""
-        print(f"  {one['mean_ms']:8.4f} ms +-{1.96 * one['std_ms']:.4f} {bar:40} {one['block']}")
 
 
 def _time(seconds: float) -> str:

@@ -30,37 +30,38 @@ class NetworkChooser:
     Attributes:
         candidates: Shape ``(H, C, K)``, the networks that may be measured, in random order.
         asked: Shape ``(H, M, K)``, a sample of those whose latencies matter.
-        entry_count: Base entries of the structure.
+        entry_counts: Shape ``(H,)``, how many entries each hypothesis has.
     """
 
     believed: Believed
     candidates: Floats
     asked: Floats
-    entry_count: int
+    entry_counts: Floats
 
     def needs_posterior(self, taken: Sequence[int]) -> bool:
         """Whether ``next`` looks at what was measured."""
-        return self._probe_count <= len(taken) < self._gain_count
+        return self._probe_count <= len(taken) < self._gain_count(float(self.entry_counts.max()))
 
     def next(self, taken: Sequence[int], posterior: RobustPosterior | None) -> int:
         """Index of the candidate to measure after ``taken``, which the posterior knows (None: nothing yet)."""
         if len(taken) < self._probe_count:
             return _best(self._differences(taken), taken)
-        if len(taken) >= self._gain_count:
+        if posterior is None and not taken:
+            return _best(self._prior_gains(), taken)
+        weights = self.believed.weights if posterior is None else posterior.hypothesis_weights()
+        if posterior is None or len(taken) >= self._gain_count(float(weights @ self.entry_counts)):
             left = np.ones(self.candidates.shape[1], bool)
             left[list(taken)] = False
             return int(np.flatnonzero(left)[0])
-        if posterior is None:
-            return _best(self._prior_gains(), taken)
         return _best(posterior.gains(self.candidates, self.asked), taken)
 
     @property
     def _probe_count(self) -> int:
         return _PROBES if len(self.believed.weights) > 1 else 0
 
-    @property
-    def _gain_count(self) -> int:
-        return min(self.entry_count + _MORE_THAN_ENTRIES, _MOST_BY_GAIN)
+    @staticmethod
+    def _gain_count(entry_count: float) -> int:
+        return min(round(entry_count) + _MORE_THAN_ENTRIES, _MOST_BY_GAIN)
 
     def _differences(self, taken: Sequence[int]) -> Floats:
         """How far the hypotheses' predictions differ, each pair counted up to a limit and once."""

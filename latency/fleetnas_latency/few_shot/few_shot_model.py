@@ -126,8 +126,9 @@ class FewShotModel:
             asked: A sample of the networks whose latencies matter.
         """
         rows, asked_rows = self._structure.rows(candidates), self._structure.rows(asked)
-        base_count = self._structure.hypotheses[0].base_count
-        chooser = NetworkChooser(self._prior(), _widened(rows, asked_rows), asked_rows, base_count)
+        believed = self._prior()
+        entry_counts = np.array([float(one.entry_count) for one in self._structure.hypotheses])
+        chooser = NetworkChooser(believed, _widened(rows, asked_rows), asked_rows, entry_counts)
         return chooser.next(list(taken), self._fitted() if len(self._observed) else None)
 
     def foreseen_errors(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fleetnas_latency.block_prior import Prior
 from fleetnas_latency.few_shot.robust_fit import Measured, fit_robust
 from fleetnas_latency.few_shot.robust_posterior import Believed, Floats
 from fleetnas_latency.few_shot.structure import Structure
-from fleetnas_latency.regression import Prior
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _KAPPA, _FLOOR = 3.0, 0.01

@@ -1,0 +1,72 @@
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save
+
+from fleetnas_search_spaces.cost import macs
+from fleetnas_search_spaces.emit_onnx import emit_onnx
+from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.graph import Graph, Node
+from fleetnas_search_spaces.operators import Activation, OperatorKind
+from fleetnas_search_spaces.read_onnx import read_onnx
+from fleetnas_search_spaces.registry import space
+from fleetnas_search_spaces.weights import WeightPool
+
+
+@pytest.mark.parametrize("name", ["nas-bench-macro", "mobilenet-v2", "light-nas", "nas-bench-201", "fbnet"])
+def test_network_that_was_emitted_is_read_with_its_macs(name: str, tmp_path: Path) -> None:
+    found = space(name)
+    one = found.canonical(found.sample(Random(2)))
+    graph = found.graph(one)
+    model = emit_onnx(graph, WeightPool(tmp_path), key=one.key, external=True)
+    (tmp_path / "net.onnx").write_bytes(model.model_bytes)
+    summary = read_onnx(tmp_path / "net.onnx")
+    assert summary.architecture_key == one.key
+    read = [operator.operator for operator in summary.operators]
+    as_graph = Graph(graph.input_shape, tuple(Node("x", operator, (), 0) for operator in read), ())
+    assert macs(as_graph) - macs(graph) == _norm_macs(graph)
+    assert {Activation.NONE} < {operator.activation for operator in read}
+
+
+def _norm_macs(graph: Graph) -> int:
+    """A normalisation that stands alone is written as a depthwise 1 x 1 convolution."""
+    norms = [node.operator for node in graph.nodes if node.operator.kind is OperatorKind.BATCH_NORM]
+    return sum(one.in_channels * one.in_px**2 for one in norms)
+
+
+def test_kind_without_a_word_is_kept_as_one(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Softplus", ["x"], ["y"], name="soft"),
+            helper.make_node("Relu", ["y"], ["z"], name="relu"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 4, 4])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 8, 4, 4])],
+    )
+    save(helper.make_model(graph), str(tmp_path / "net.onnx"))
+    soft, relu = read_onnx(tmp_path / "net.onnx").operators
+    assert (soft.op_type, soft.known_kind, soft.operator.in_channels) == ("Softplus", False, 8)
+    assert (relu.known_kind, relu.operator.activation) == (True, Activation.RELU)
+
+
+def test_dilated_convolution_is_no_plain_one(tmp_path: Path) -> None:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [8, 8, 3, 3], np.zeros(576))
+    node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3], dilations=[2, 2], pads=[2] * 4)
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 4, 4])],
+        [weight],
+    )
+    save(helper.make_model(graph), str(tmp_path / "net.onnx"))
+    assert not read_onnx(tmp_path / "net.onnx").operators[0].known_kind
+
+
+def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_text("no network")
+    with pytest.raises(InvalidArgumentError, match="cannot be read as ONNX"):
+        read_onnx(tmp_path / "net.onnx")
