@@ -1,6 +1,6 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "summary_lines"]
+__all__ = ["document", "front_lines", "summary_lines"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -37,6 +37,7 @@ def document(
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
         "change": _change(outcome, confirmations) if confirmations else None,
+        "front": [_network(_confirmations(outcome, one) or _nearest(outcome, one)) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
         "artifacts": {
             name: str(path)
@@ -71,6 +72,30 @@ def summary_lines(result: Mapping[str, Any]) -> list[list[str]]:
                 percent,
                 f"{reference['accuracy']:.2f} -> {found['accuracy']:.2f} %",
                 f"{change['accuracy']:+.2f} points",
+            ]
+        )
+    return rows
+
+
+def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
+    """The front as a table: a header and one row for each network, by descending accuracy; empty without one."""
+    front = result.get("front", [])
+    if not front:
+        return []
+    devices = list(front[0]["latency_ms"])
+    rows = [["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]]
+    for network in front:
+        latencies = [network["latency_ms"][device] for device in devices]
+        rows.append(
+            [
+                network["architecture"],
+                f"{network['accuracy']:.2f} %",
+                *(
+                    f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
+                    for one in latencies
+                ),
+                f"{network['macs'] / 1e6:.1f}",
+                f"{network['params'] / 1e6:.2f}",
             ]
         )
     return rows

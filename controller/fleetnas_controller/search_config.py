@@ -21,6 +21,9 @@ class SearchConfig:
         max_latency_ms: Cap on each device's latency; None: no absolute cap.
         latency_drop: Cap relative to the reference network measured beside it: 0.2 means 20 % faster.
         max_macs, max_params: Counts; None: no cap.
+        objectives: Empty: the most accurate network is searched. Else the axes of a front, each a name out of
+            ``accuracy``, ``latency`` (of every device), ``macs``, ``params``, optionally with the worst value that
+            is of any use: ``("accuracy:85", "latency:30")``.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -34,6 +37,7 @@ class SearchConfig:
     latency_drop: float | None = None
     max_macs: float | None = None
     max_params: float | None = None
+    objectives: tuple[str, ...] = ()
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +59,10 @@ class SearchConfig:
             raise InvalidArgumentError(
                 f"the devices are '{','.join(self.devices)}'; name at least one, and each only once."
             )
+
+    @property
+    def seeks_front(self) -> bool:
+        return bool(self.objectives)
 
     @property
     def confirming_count(self) -> int:
@@ -83,7 +91,8 @@ class SearchConfig:
                     f"the stored search has settings this version does not know ({', '.join(unknown)}): "
                     "it was written by a newer FleetNAS; upgrade."
                 )
-            return cls(**{**values, "devices": tuple(values["devices"])})
+            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives")}
+            return cls(**{**values, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetnas_controller.caps import limits
 from fleetnas_controller.jobs import MeasurementRecord, Selector
+from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.operator import find_operator_token
 from fleetnas_controller.progress import SearchProgress
 from fleetnas_controller.results import document
@@ -263,9 +264,8 @@ def _check(config: SearchConfig) -> None:
     """Every name in the settings, before anything is begun."""
     space = space_of(config.space)
     accuracy_source(config.accuracy)
-    create_strategy(
-        config.strategy, Problem(space), budget=config.searching_count, options=config.strategy_options
-    )
+    problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
+    create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:
         _selector(device)
 

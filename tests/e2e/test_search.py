@@ -150,3 +150,15 @@ def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.C
     code = main(_arguments(tmp_path / "missing.csv", tmp_path, "--latency-drop", "20%"))
     assert code == 1
     assert "missing.csv" in capsys.readouterr().err
+
+
+def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = _search(table, tmp_path, capsys, "--objectives", "accuracy,latency", "--budget", "30")
+    points = [(one["accuracy"], one["latency_ms"]["replay"]["median"]) for one in result["front"]]
+    assert len(points) >= 4
+    assert points == sorted(points, reverse=True)
+    sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
+    assert sources[0] == sources[-1] == "confirmed, replayed"
+    assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()

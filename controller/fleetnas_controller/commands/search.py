@@ -17,6 +17,7 @@ killed goes on with --name NAME --resume and repeats no finished measurement.
 examples:
   fleetnas search --latency-drop 20%
   fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
+  fleetnas search --objectives accuracy,latency --budget 80
   fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
 
 exit codes: 0 found; 1 an error; 2 wrong usage; 3 no confirmed network keeps the caps (the nearest miss is named)
@@ -45,6 +46,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--max-macs", type=_count, metavar="N", help="cap on multiply-accumulates, e.g. 80M")
     parser.add_argument("--max-params", type=_count, metavar="N", help="cap on parameters, e.g. 2.5M")
+    parser.add_argument(
+        "--objectives",
+        metavar="A,B",
+        help="search a front instead of one network: accuracy and one or more of latency, macs, params; a worst "
+        "value that is still of use may follow, e.g. accuracy:85,latency:30",
+    )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     parser.add_argument("--name", help="name of the run (default: SPACE-STRATEGY-1, -2, ...)")
@@ -100,11 +107,12 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "space": args.space,
         "strategy": args.strategy,
         "accuracy": args.accuracy,
-        "devices": None if args.device is None else _devices(args.device),
+        "devices": None if args.device is None else _listed(args.device),
         "max_latency_ms": args.max_latency_ms,
         "latency_drop": args.latency_drop,
         "max_macs": args.max_macs,
         "max_params": args.max_params,
+        "objectives": None if args.objectives is None else _listed(args.objectives),
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,
@@ -114,7 +122,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _devices(text: str) -> tuple[str, ...]:
+def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
