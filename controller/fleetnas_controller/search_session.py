@@ -1,10 +1,17 @@
 """One session of a search: opens the run, the fleet and the table, searches, reports."""
 
-__all__ = ["SearchSession", "SessionSettings", "rewrite_report", "stored_result"]
+__all__ = [
+    "SearchSession",
+    "SessionSettings",
+    "device_selector",
+    "measurement_plan",
+    "rewrite_report",
+    "stored_result",
+]
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +95,12 @@ class SearchSession:
                 return dict(stored)
             with SearchProgress(config, quiet=quiet) as progress:
                 return self._search(config, trials, progress)
+
+    def open_fleet(
+        self, config: SearchConfig, progress: SearchProgress
+    ) -> AbstractContextManager[tuple[Any, dict[str, Statistic]]]:
+        """The fleet alone, for others that measure: a client and the statistic that suits each device."""
+        return self._fleet(config, progress)
 
     def _opened(self, trials: Trials) -> SearchConfig:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
@@ -312,3 +325,7 @@ def _plan(statistic: Statistic, phase: TrialPhase) -> Plan:
         max_duration_s=8.0,
         anchor_share=0.5,
     )
+
+
+device_selector = _selector
+measurement_plan = _plan

@@ -1,6 +1,6 @@
 """From stored observations to a model, and from a model to the table's learned entries."""
 
-__all__ = ["fit", "learned_entries"]
+__all__ = ["fit", "good_networks", "learned_entries"]
 
 from collections.abc import Sequence
 from statistics import median
@@ -16,7 +16,7 @@ from fleetnas_latency.repository import (
     ObservationKind,
 )
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.architecture import SearchSpace
+from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 
 
 def fit(table: LatencyRepository, target: Target, space: SearchSpace) -> LatencyModel:
@@ -27,20 +27,26 @@ def fit(table: LatencyRepository, target: Target, space: SearchSpace) -> Latency
     networks alike, the ratio does not show it, and what is left is the latency at the device's usual speed.
     """
     model = LatencyModel(space)
+    model.observe(*good_networks(table, target, space))
+    return model
+
+
+def good_networks(
+    table: LatencyRepository, target: Target, space: SearchSpace
+) -> tuple[list[Architecture], list[float], list[float]]:
+    """The networks of ``space`` that were measured well on ``target``, their latencies and these' deviations.
+
+    Latencies are milliseconds at the device's usual speed, as ``fit`` says.
+    """
     usable = [
         one
         for one in table.observations(target, space.name)
         if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
     ]
-    if usable:
-        usual_ms = _usual_anchor_ms(usable)
-        values = [_latency_ms(one, usual_ms) for one in usable]
-        model.observe(
-            [architecture_from_key(one.key) for one in usable],
-            [value for value, _ in values],
-            [std for _, std in values],
-        )
-    return model
+    usual_ms = _usual_anchor_ms(usable)
+    values = [_latency_ms(one, usual_ms) for one in usable]
+    architectures = [architecture_from_key(one.key) for one in usable]
+    return architectures, [value for value, _ in values], [std for _, std in values]
 
 
 def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]:

@@ -77,6 +77,11 @@ class LatencyModel:
         return self._space.name
 
     @property
+    def block_counts(self) -> BlockCounts:
+        """The rows that architectures become, and the blocks met so far."""
+        return self._counts
+
+    @property
     def network_count(self) -> int:
         """Different networks observed."""
         return len(self._observed)
@@ -94,6 +99,23 @@ class LatencyModel:
         """
         self._observed.add([self._counts.canonical(one) for one in architectures], latency_ms, std_ms)
         self._posterior = None
+
+    def update(self, architecture: Architecture, latency_ms: float, std_ms: float) -> None:
+        """``observe`` of one network, taken into the fitted model at once instead of by a new fit.
+
+        The scale and the size of what blocks do not explain stay as they were fitted, all else is exact. For
+        streams of measurements; ``observe`` with all of them gives the same model whatever the order.
+        """
+        posterior, known = self._posterior, len(self._observed)
+        self.observe([architecture], [latency_ms], [std_ms])
+        counts = self._counts.matrix([architecture])[0]
+        if posterior is not None and len(self._observed) > known and len(counts) == posterior.entry_count:
+            variance_ms2 = float(self._observed.variance_ms2[-1])
+            self._posterior = posterior.with_network(counts, latency_ms, variance_ms2)
+
+    def fitted(self) -> Posterior:
+        """What is believed by now; raises FailedPreconditionError before any observation."""
+        return self._fitted()
 
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
         """Latency of each architecture.

@@ -229,3 +229,42 @@ def test_sequences_of_different_length_are_refused() -> None:
 def test_predicting_nothing_gives_nothing() -> None:
     found = _model(_networks(3), SimulatedDevice(0)).predict([])
     assert found.mean_ms.shape == found.std_ms.shape == (0,)
+
+
+def test_update_with_one_network_is_nearly_the_fit_with_all() -> None:
+    networks = _networks(80)
+    values, std = SimulatedDevice(5).measured(networks)
+    updated, fitted = _model_of(networks[:40], values, std), _model_of(networks[:41], values, std)
+    before = updated.predict(networks[50:])
+    updated.update(networks[40], float(values[40]), float(std[40]))
+    after, expected = updated.predict(networks[50:]), fitted.predict(networks[50:])
+    moved = np.abs(expected.mean_ms - before.mean_ms).max()
+    assert np.abs(after.mean_ms - expected.mean_ms).max() < 0.2 * moved
+    np.testing.assert_allclose(after.std_ms, expected.std_ms, rtol=0.1)
+    assert updated.network_count == 41
+
+
+def test_updated_model_knows_the_network_it_was_told() -> None:
+    networks = _networks(60)
+    values, std = SimulatedDevice(5).measured(networks)
+    model = _model_of(networks[:20], values, std)
+    model.predict(networks)
+    for index in range(20, 40):
+        model.update(networks[index], float(values[index]), float(std[index]))
+    found = model.predict(networks[20:40])
+    assert np.median(np.abs(found.mean_ms / values[20:40] - 1.0)) < 0.01
+
+
+def test_update_with_blocks_never_met_is_a_new_fit() -> None:
+    small = SPACE.canonical(SPACE.parse("00000000"))
+    device = SimulatedDevice(1)
+    model = _model([small], device)
+    model.predict([small])
+    model.update(SPACE.reference, device.true_ms(SPACE.reference), 0.01)
+    assert {one.network_count for one in model.coverage()} == {1, 2}
+
+
+def _model_of(networks: list[Architecture], values: np.ndarray, std: np.ndarray) -> LatencyModel:
+    model = LatencyModel(SPACE)
+    model.observe(networks, values[: len(networks)], std[: len(networks)])
+    return model

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_search_spaces.errors import NotFoundError, near_names
+from fleetnas_controller.commands.latency_files import add_file_parsers
+from fleetnas_controller.commands.latency_profile import add_profile_parser
+from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
-    from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
 
 _TABLE = Path("runs") / "latency.db"
@@ -42,6 +43,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "architectures", nargs="+", metavar="ARCH", help="architectures in the space's text form"
     )
     predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
+    add_profile_parser(verbs)
+    add_file_parsers(verbs, _TABLE)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
 
@@ -76,7 +79,7 @@ def _query(args: argparse.Namespace) -> int:
     from fleetnas_search_spaces.errors import InvalidArgumentError
 
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     try:
         key = space.canonical(space.parse(args.key)).key
     except InvalidArgumentError:
@@ -108,7 +111,7 @@ def _predict(args: argparse.Namespace) -> int:
     from fleetnas_latency.fitting import fit
 
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
     model = fit(table, target, space)
     prediction = model.predict(architectures)
@@ -143,7 +146,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _coverage(args: argparse.Namespace) -> int:
     table, space = _opened(args)
-    target = _target(table, args.device)
+    target = wanted_target(table, args.device)
     entries = table.coverage(target, space.name)
     rows = [
         {
@@ -185,32 +188,9 @@ def _targets(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, SearchSpace]":
-    from fleetnas_latency.table import open_table
     from fleetnas_search_spaces.registry import space
 
-    wanted = space(args.space)
-    if not args.table.is_file():
-        raise NotFoundError(
-            f"no latency table at '{args.table}'; a search fills one, or give another with --table."
-        )
-    return open_table(args.table), wanted
-
-
-def _target(table: "LatencyTable", wanted: str) -> "Target":
-    """The one target that ``wanted`` names: an agent's id, a device model, or a part of the key."""
-    targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
-    found = found or [one for one in targets if wanted.lower() in one.key.lower()]
-    if not found:
-        known = {name for one in targets for name in (one.key, *agents[one.key])}
-        raise NotFoundError(f"no target '{wanted}' in the table; {near_names(wanted, known)}")
-    if len(found) > 1:
-        raise NotFoundError(
-            f"'{wanted}' names {len(found)} targets; give a longer part of one with --device: "
-            + ", ".join(one.key for one in found[:6])
-        )
-    return found[0]
+    return opened_table(args), space(args.space)
 
 
 def _block_name(operator: Any) -> str:

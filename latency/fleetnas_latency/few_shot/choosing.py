@@ -10,7 +10,8 @@ import numpy as np
 from fleetnas_latency.few_shot.robust_posterior import Believed, Floats, RobustPosterior
 
 _PROBES = 2
-_BY_GAIN = 20
+_MORE_THAN_ENTRIES = 2
+_MOST_BY_GAIN = 20
 _ENOUGH_DIFFERENCE = 0.5
 _LEAST_MEAN = 0.05
 
@@ -22,26 +23,30 @@ class NetworkChooser:
     The probes are the networks on which the hypotheses differ most: on public devices they settle which one holds.
     From then on the network is taken that most reduces the mean relative variance of networks drawn from the
     space, under the mixture as it is after each measurement. Such networks sit in the corners of the space, where
-    from about 20 on they stop helping the fit and see too little of the noise: then chance is better.
+    they soon stop helping the fit and see too little of the noise. From two more than there are entries, at most
+    from 20 on, chance is better: on 19 public devices seven chosen cells and three by chance gave intervals that
+    cover 90 %, ten chosen ones 88 %, and twenty chosen ones ranked worse than ten.
 
     Attributes:
         candidates: Shape ``(H, C, K)``, the networks that may be measured, in random order.
         asked: Shape ``(H, M, K)``, a sample of those whose latencies matter.
+        entry_count: Base entries of the structure.
     """
 
     believed: Believed
     candidates: Floats
     asked: Floats
+    entry_count: int
 
     def needs_posterior(self, taken: Sequence[int]) -> bool:
         """Whether ``next`` looks at what was measured."""
-        return self._probe_count <= len(taken) < _BY_GAIN
+        return self._probe_count <= len(taken) < self._gain_count
 
     def next(self, taken: Sequence[int], posterior: RobustPosterior | None) -> int:
         """Index of the candidate to measure after ``taken``, which the posterior knows (None: nothing yet)."""
         if len(taken) < self._probe_count:
             return _best(self._differences(taken), taken)
-        if len(taken) >= _BY_GAIN:
+        if len(taken) >= self._gain_count:
             left = np.ones(self.candidates.shape[1], bool)
             left[list(taken)] = False
             return int(np.flatnonzero(left)[0])
@@ -52,6 +57,10 @@ class NetworkChooser:
     @property
     def _probe_count(self) -> int:
         return _PROBES if len(self.believed.weights) > 1 else 0
+
+    @property
+    def _gain_count(self) -> int:
+        return min(self.entry_count + _MORE_THAN_ENTRIES, _MOST_BY_GAIN)
 
     def _differences(self, taken: Sequence[int]) -> Floats:
         """How far the hypotheses' predictions differ, each pair counted up to a limit and once."""

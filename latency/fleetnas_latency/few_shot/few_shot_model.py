@@ -2,8 +2,9 @@
 
 __all__ = ["FewShotModel"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -18,6 +19,7 @@ from fleetnas_latency.observed import Observed
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
+_HALF_OF_NORMAL = float(stats.norm.ppf(0.75))  # median error over standard deviation
 _NORMAL_HALF = float(stats.norm.ppf(0.5 + LEVEL / 2.0))
 
 
@@ -27,13 +29,20 @@ class FewShotModel:
     Adding measurements costs nothing, the next prediction fits anew: 5 ms for 10 to 100 measured cells.
 
     Args:
-        believed: From ``source_prior``.
+        believe: Gives what is believed of the structure's entries before measuring (``source_prior``); asked again
+            when the structure has met new ones.
         pseudo_scores: How far off predictions were on other devices (``calibration``).
     """
 
-    def __init__(self, structure: Structure, believed: Believed, pseudo_scores: Floats | None = None) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        believe: Callable[[], Believed],
+        pseudo_scores: Floats | None = None,
+    ) -> None:
         self._structure = structure
-        self._believed = believed
+        self._believe = believe
+        self._believed: Believed | None = None
         self._pseudo_scores = student_scores() if pseudo_scores is None else pseudo_scores
         self._observed = Observed(structure.space)
         self._posterior: RobustPosterior | None = None
@@ -60,10 +69,16 @@ class FewShotModel:
         Raises:
             FailedPreconditionError: Nothing was observed yet.
         """
+        rows = self._structure.rows(architectures)
         posterior = self._fitted()
-        mean_ms, std_ms = posterior.networks(self._structure.rows(architectures), self._tick_ms())
+        mean_ms, std_ms = posterior.networks(rows, self._tick_ms())
         factor = interval_factor(posterior.left_out_scores, self._pseudo_scores)
         return Prediction(mean_ms, std_ms * factor / _NORMAL_HALF)
+
+    @property
+    def observed(self) -> tuple[Architecture, ...]:
+        """The networks observed, in the order they came."""
+        return self._observed.architectures
 
     def hypothesis_weights(self) -> dict[str, float]:
         """How likely each idea of what the runtime executes is by now."""
@@ -90,9 +105,9 @@ class FewShotModel:
 
     def explain(self, architecture: Architecture) -> tuple[BlockShare, ...]:
         """The overhead and each kind of block of ``architecture``, with what all of its kind cost."""
+        rows = self._structure.rows([architecture])
         mean_ms, std_ms = self._fitted().entries()
-        likeliest = int(self._fitted().hypothesis_weights().argmax())
-        row = self._structure.rows([architecture])[likeliest, 0]
+        row = rows[int(self._fitted().hypothesis_weights().argmax()), 0]
         return tuple(
             BlockShare(operator, float(count * mean), float(count * std))
             for operator, count, mean, std in zip(
@@ -110,27 +125,54 @@ class FewShotModel:
             candidates: In random order; those of ``taken`` were measured already.
             asked: A sample of the networks whose latencies matter.
         """
-        chooser = NetworkChooser(
-            self._believed, self._structure.rows(candidates), self._structure.rows(asked)
-        )
+        rows, asked_rows = self._structure.rows(candidates), self._structure.rows(asked)
+        base_count = self._structure.hypotheses[0].base_count
+        chooser = NetworkChooser(self._prior(), _widened(rows, asked_rows), asked_rows, base_count)
         return chooser.next(list(taken), self._fitted() if len(self._observed) else None)
+
+    def foreseen_errors(
+        self, candidates: Sequence[Architecture], asked: Sequence[Architecture], more_count: int
+    ) -> tuple[float, float]:
+        """Median relative error expected of the networks asked for: now, and after measuring some more.
+
+        The networks to come are chosen as ``choose`` would, with the uncertainty as the only guide.
+        """
+        rows, asked_rows = self._structure.rows(candidates), self._structure.rows(asked)
+        rows = _widened(rows, asked_rows)
+        posterior = self._fitted()
+        factor = interval_factor(posterior.left_out_scores, self._pseudo_scores) / _NORMAL_HALF
+        now, later = (
+            _HALF_OF_NORMAL * factor * float(np.median(posterior.foreseen(rows, asked_rows, count)))
+            for count in (0, more_count)
+        )
+        return now, later
 
     def _tick_ms(self) -> float:
         return clock_tick_ms(self._observed.latency_ms)
+
+    def _prior(self) -> Believed:
+        if self._believed is None or self._believed.mean.shape[1] != self._structure_width():
+            self._believed, self._posterior = self._believe(), None
+        return self._believed
+
+    def _structure_width(self) -> int:
+        return max(one.entry_count for one in self._structure.hypotheses)
 
     def _fitted(self) -> RobustPosterior:
         if not len(self._observed):
             raise FailedPreconditionError(
                 f"no latency of space '{self.space_name}' was observed on this target: measure some networks."
             )
+        rows = self._structure.rows(self._observed.architectures)
+        believed = self._prior()
         if self._posterior is None:
-            tick_variance = self._tick_ms() ** 2 / 12.0
-            self._posterior = fit_robust(
-                self._believed,
-                Measured(
-                    self._structure.rows(self._observed.architectures),
-                    self._observed.latency_ms,
-                    self._observed.variance_ms2 + tick_variance,
-                ),
-            )
+            variance_ms2 = self._observed.variance_ms2 + self._tick_ms() ** 2 / 12.0
+            measured = Measured(rows, self._observed.latency_ms, variance_ms2)
+            self._posterior = fit_robust(believed, measured)
         return self._posterior
+
+
+def _widened(rows: Floats, like: Floats) -> Floats:
+    """Rows made before the structure met more entries."""
+    missing = like.shape[2] - rows.shape[2]
+    return np.pad(rows, ((0, 0), (0, 0), (0, missing))) if missing else rows

@@ -102,6 +102,32 @@ class RobustPosterior:
             total += one.weight * (shared**2).mean(axis=1) / (one.sigma**2 + np.maximum(own, 0.0))
         return total
 
+    def foreseen(self, candidates: Floats, asked: Floats, more_count: int) -> Floats:
+        """Relative standard deviations of networks once ``more_count`` candidates more were measured.
+
+        What they would measure need not be known: it does not enter a Gaussian's variance. The likeliest component
+        stands for all.
+
+        Returns:
+            Shape ``(M,)``.
+        """
+        one = max(self.components, key=lambda component: component.weight)
+        left, right = (self._relative(one, rows[one.hypothesis]) for rows in (candidates, asked))
+        left, right = (np.hstack([rows, rows @ one.removed.T]) for rows in (left, right))
+        signs = np.concatenate([np.ones(len(one.solved)), -np.ones(len(one.removed))])
+        own, asked_own = (left**2) @ signs, (right**2) @ signs
+        shared = (left * signs) @ right.T
+        among = (left * signs) @ left.T
+        for _ in range(more_count):
+            best = int(((shared**2).mean(axis=1) / (one.sigma**2 + np.maximum(own, 0.0))).argmax())
+            scale = one.sigma**2 + max(float(own[best]), 0.0)
+            asked_own = asked_own - shared[best] ** 2 / scale
+            own = own - among[best] ** 2 / scale
+            shared = shared - np.outer(among[:, best], shared[best]) / scale
+            among = among - np.outer(among[:, best], among[best]) / scale
+        deviations: Floats = np.sqrt(np.maximum(asked_own, 0.0) + one.sigma**2)
+        return deviations
+
     def _relative(self, one: Component, rows: Floats) -> Floats:
         """Rows in the factor's coordinates, over the network's prediction."""
         own = rows @ self.believed.factor[one.hypothesis]

@@ -1,0 +1,200 @@
+"""`fleetnas latency import` and `export`."""
+
+__all__ = ["add_file_parsers"]
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
+from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleetnas_latency.exchange.records import FileRecord, Unit
+    from fleetnas_latency.repository import LatencyRepository, Observation
+    from fleetnas_latency.target import Target
+
+FORMATS = ("csv", "pack", "paddleslim-2019", "paddleslim-2020")
+_EPILOG = """\
+formats: csv; pack (JSON with a hash, for a whole target); paddleslim-2020 (commas, a header) and paddleslim-2019
+(blanks, none). Text tables carry no unit: give --unit unless the header says us.
+
+examples:
+  fleetnas latency import latency_855.txt --device-model "Snapdragon 855" --runtime paddle-lite --unit us
+  fleetnas latency export pixel3.pack.json --device pixel3
+  fleetnas latency export table.txt --device rk3288 --format paddleslim-2020 --unit us
+"""
+
+
+def add_file_parsers(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", default_table: Path
+) -> None:
+    parsers = {}
+    for name, text, run in (
+        ("import", "read latencies from a file into the table", _import),
+        ("export", "write what the table knows of a target to a file", _export),
+    ):
+        parser = verbs.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--format", choices=FORMATS, help="default: by the file's name and content")
+        parser.add_argument("--unit", help="us, ms or s, where the format has no unit of its own")
+        parser.add_argument("--space", default="nas-bench-macro", help="of networks (default: %(default)s)")
+        parser.add_argument(
+            "--table", type=Path, default=default_table, help="the table's file (default: %(default)s)"
+        )
+        parser.set_defaults(run=run)
+        parsers[name] = parser
+    _add_target(parsers["import"])
+    parsers["export"].add_argument("--device", default="", help="a target, as in 'latency query'")
+    parsers["export"].add_argument("--origin", default="", help="where the numbers come from, for a pack")
+    parsers["export"].add_argument("--licence", default="", help="under which terms, for a pack")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device-model", default="", help="what was measured (a pack says it itself)")
+    parser.add_argument("--runtime", default="unknown", help="what it was measured with")
+    parser.add_argument("--runtime-version", default="unknown")
+    parser.add_argument("--threads", type=int, default=1, help="threads it ran on (default: %(default)s)")
+
+
+def _import(args: argparse.Namespace) -> int:
+    import time
+
+    from fleetnas_latency.exchange.pack import read_pack
+    from fleetnas_latency.exchange.records import observations_of
+    from fleetnas_latency.table import open_table
+
+    text = _read(args.file)
+    args.table.parent.mkdir(parents=True, exist_ok=True)
+    table = open_table(args.table)
+    if (args.format or _guessed(args.file, text)) == "pack":
+        pack = read_pack(text)
+        added = _put_new(table, pack.target, pack.observations)
+        for space in sorted({one.space for one in pack.entries}):
+            entries = [one for one in pack.entries if one.space == space]
+            if not table.coverage(pack.target, space):
+                table.put_entries(pack.target, space, entries)
+        print(f"{added} of {len(pack.observations)} latencies are new on {pack.target.key}")
+        return 0
+    target = _given_target(args)
+    records = _records(args, text)
+    added = _put_new(table, target, observations_of(records, target, time.time()))
+    foreign = sum(one.operator is None and not one.space for one in records)
+    print(
+        f"{added} of {len(records)} latencies are new on {target.key}"
+        + (f"; {foreign} are of operators FleetNAS has not, kept under their own keys" if foreign else "")
+    )
+    return 0
+
+
+def _put_new(table: "LatencyRepository", target: "Target", observations: "Sequence[Observation]") -> int:
+    """Stores those whose id is not there: importing a file twice is importing it once."""
+    known = {one.measurement_id for one in table.observations(target)}
+    new = {one.measurement_id: one for one in observations if one.measurement_id not in known}
+    return table.put_observations(list(new.values()))
+
+
+def _export(args: argparse.Namespace) -> int:
+    from fleetnas_latency.exchange.csv_files import write_csv
+    from fleetnas_latency.exchange.pack import Pack, write_pack
+    from fleetnas_latency.exchange.paddle_files import PaddleFormat, write_paddle
+    from fleetnas_latency.exchange.records import Unit
+
+    table = opened_table(args)
+    target = wanted_target(table, args.device)
+    style = args.format or _guessed(args.file, "")
+    left_out: tuple[str, ...] = ()
+    if style == "pack":
+        entries = table.coverage(target, args.space)
+        observations = table.observations(target)
+        text = write_pack(Pack(target, observations, entries, args.origin, args.licence))
+    elif style == "csv":
+        text = write_csv(_known(table, target, args.space))
+    else:
+        unit = Unit.named(args.unit or "us")
+        records = _known(table, target, args.space)
+        text, left_out = write_paddle(records, PaddleFormat(style), device=target.device_model, unit=unit)
+    args.file.write_text(text, encoding="utf-8")
+    print(f"{target.key} is in '{args.file}'")
+    if left_out:
+        print(
+            f"{len(left_out)} keys were left out, {style} has no word for them: {left_out[0]}"
+            + (", ..." if len(left_out) > 1 else ""),
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _known(table: "LatencyRepository", target: "Target", space: str) -> "list[FileRecord]":
+    """Everything measured or imported on the target, averaged, and what was learned of the space's blocks."""
+    from fleetnas_latency.exchange.records import FileRecord
+
+    keys = dict.fromkeys(one.key for one in table.observations(target) if one.verdict == "ok")
+    entries = {one.key: one for one in table.coverage(target, space) if one.operator is not None}
+    entries |= {key: table.query(target, key) for key in keys}
+    networks = {one.key: one.space for one in table.observations(target) if one.operator is None}
+    return [
+        FileRecord(
+            key,
+            one.mean_ms,
+            one.operator,
+            networks.get(key, ""),
+            1.96 * one.std_ms / one.mean_ms if one.mean_ms > 0.0 else None,
+        )
+        for key, one in sorted(entries.items())
+        if one.mean_ms > 0.0
+    ]
+
+
+def _records(args: argparse.Namespace, text: str) -> "tuple[FileRecord, ...]":
+    from fleetnas_latency.exchange.csv_files import read_csv
+    from fleetnas_latency.exchange.paddle_files import read_paddle
+    from fleetnas_search_spaces.registry import space
+
+    unit = _unit(args)
+    if (args.format or _guessed(args.file, text)) == "csv":
+        return read_csv(text, space(args.space), unit)
+    return read_paddle(text, unit)
+
+
+def _unit(args: argparse.Namespace) -> "Unit | None":
+    from fleetnas_latency.exchange.records import Unit
+
+    return Unit.named(args.unit) if args.unit else None
+
+
+def _given_target(args: argparse.Namespace) -> "Target":
+    from fleetnas_latency.target import Target
+
+    if not args.device_model:
+        raise InvalidArgumentError("the file does not say what was measured: name it with --device-model.")
+    return Target(args.device_model, args.runtime, args.runtime_version, args.threads)
+
+
+def _guessed(file: Path, text: str) -> str:
+    if file.suffix == ".json":
+        return "pack"
+    if file.suffix in (".csv", ".gz"):
+        return "csv"
+    return "paddleslim-2020" if "," in text or not text else "paddleslim-2019"
+
+
+def _read(file: Path) -> str:
+    import gzip
+
+    if not file.is_file():
+        raise NotFoundError(f"no file '{file}'.")
+    content = file.read_bytes()
+    try:
+        return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"'{file}' is no text ({error}).") from error

@@ -1,0 +1,1 @@
+"""Latency tables as files: PaddleSlim's text formats, CSV, and packs of our own."""

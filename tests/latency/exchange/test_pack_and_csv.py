@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from fleetnas_latency.exchange.csv_files import read_csv, write_csv
+from fleetnas_latency.exchange.pack import Pack, read_pack, write_pack
+from fleetnas_latency.exchange.records import FileRecord, Unit, observations_of
+from fleetnas_latency.repository import EntrySource, LatencyEntry, ObservationKind
+from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
+from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
+from fleetnas_search_spaces.operators import Operator, OperatorKind
+
+SPACE = NASBenchMacro()
+TARGET = Target("pixel3", "ncnn", "1.0")
+CONV = Operator(OperatorKind.CONV, 3, 32, 32, kernel_px=3, padding_px=1)
+RECORDS = (
+    FileRecord.of_operator(CONV, 0.25),
+    FileRecord("nas-bench-macro/32/2,0,0,0,0,0,0,0", 4.5, space="nas-bench-macro", half_width=0.01),
+)
+PACK = Pack(
+    TARGET,
+    observations_of(RECORDS, TARGET, 100.0),
+    (LatencyEntry("overhead", 0.3, 0.1, EntrySource.LEARNED, 5, 50.0, "nas-bench-macro"),),
+    origin="somebody's phone",
+    licence="MIT",
+)
+
+
+def test_pack_comes_back_as_it_was() -> None:
+    found = read_pack(write_pack(PACK))
+    assert found == PACK
+
+
+def test_pack_that_was_changed_is_refused() -> None:
+    with pytest.raises(DataLossError, match="changed or cut"):
+        read_pack(write_pack(PACK).replace("4.5", "4.6"))
+
+
+def test_pack_of_a_newer_version_is_refused() -> None:
+    document = json.loads(write_pack(PACK)) | {"version": 2}
+    with pytest.raises(DataLossError, match="upgrade"):
+        read_pack(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", "conv,1\t3", '{"format": "other"}'])
+def test_other_file_is_no_pack(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="no pack"):
+        read_pack(text)
+
+
+def test_csv_comes_back_as_it_was() -> None:
+    assert read_csv(write_csv(RECORDS), SPACE) == RECORDS
+
+
+def test_table_of_networks_is_read_with_the_unit_of_its_column() -> None:
+    (record,) = read_csv("arch,latency_us\n20000000,4500\n", SPACE)
+    assert record.key == RECORDS[1].key
+    assert record.latency_ms == pytest.approx(4.5)
+
+
+def test_networks_of_one_function_share_a_key() -> None:
+    found = read_csv("arch,latency\n20010000,4.5\n20001000,4.4\n", SPACE, Unit.MILLISECONDS)
+    assert found[0].key == found[1].key
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("arch,latency\n20000000,4\n", "give --unit"),
+        ("net,latency_ms\n20000000,4\n", "'arch' or 'key'"),
+        ("arch,latency_ms\n20000000,fast\n", "line 2"),
+        ("key,latency_ms\nsomething,4\n", "no space and no operator"),
+    ],
+)
+def test_csv_that_lacks_something_says_what(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        read_csv(text, SPACE)
+
+
+def test_record_has_the_same_id_whenever_it_is_imported() -> None:
+    early, late = (observations_of(RECORDS, TARGET, now) for now in (1.0, 2.0))
+    assert [one.measurement_id for one in early] == [one.measurement_id for one in late]
+    assert [one.kind for one in early] == [ObservationKind.OPERATOR, ObservationKind.NETWORK]
+    assert {one.source for one in early} == {EntrySource.IMPORTED}
+
+
+def test_latency_of_zero_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="above zero"):
+        observations_of([FileRecord("k", 0.0)], TARGET, 1.0)
