@@ -2,8 +2,8 @@
 
     python benchmarks/surrogate_search.py --strategies predictor,annealing --seeds 20 --json
 
-The surrogate was rebuilt from its description: for each of the six stages the product of (1 - exp(-2 width / widest)),
-(1 - exp(-0.6 depth)), (1 - exp(-0.5 expansion)) and 1 (kernel 5) or 0.97 (kernel 3); the mean of the six; less twice the
+The surrogate was rebuilt from its description: for each of the six stages the product of 1 - exp(-2 width / widest),
+1 - exp(-0.6 depth), 1 - exp(-0.5 expansion) and 1 (kernel 5) or 0.97 (kernel 3); the mean of the six; less twice the
 share by which the convolutions' MACs exceed 300 M, but never under zero. Strategies see it times 100, as an accuracy
 without noise and without a cap. One evaluation at a time.
 """

@@ -15,25 +15,18 @@ import grpc.aio as aio
 
 from fleetnas_agents.driver import Driver
 from fleetnas_agents.jobs import DeviceDescription, MeasureError
+from fleetnas_agents.membership import Membership
 from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb, report_to_pb
 from fleetnas_agents.work import Work
+from fleetnas_protos.join import JoinText
 from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import PermissionDeniedError
+from fleetnas_search_spaces.errors import FailedPreconditionError, PermissionDeniedError
 
 _log = logging.getLogger(__name__)
 
+_NO_TOKEN = JoinText("")
 _REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 64 << 20),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.enable_http_proxy", 0),
-    # Our own back-off decides when to dial again; the channel's would add to it.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +49,16 @@ class Agent:
     """One device's link to the fleet.
 
     Args:
-        token: A join token; empty when the state holds a credential already.
+        join: What ``fleetnas device token`` printed; empty when the state holds a credential already.
     """
 
-    def __init__(self, driver: Driver, state: AgentState, settings: AgentSettings, token: str = "") -> None:
+    def __init__(
+        self, driver: Driver, state: AgentState, settings: AgentSettings, join: JoinText = _NO_TOKEN
+    ) -> None:
         self._state = state
         self._settings = settings
-        self._token = token
         self._description: DeviceDescription = driver.describe()
+        self._membership = Membership(state, settings.controller, join, settings.device_id, self._description)
         self._work = Work(driver, state, self._download, self._offer)
         self._channel: aio.Channel | None = None
         self._outbox: asyncio.Queue[fleet_pb2.AgentMessage] = asyncio.Queue()
@@ -96,39 +91,30 @@ class Agent:
 
     async def _session(self) -> str:
         """One connection, from dialling to its end; returns why it ended."""
-        async with aio.insecure_channel(self._settings.controller, options=_OPTIONS) as channel:
-            self._channel = channel
-            stub = fleet_pb2_grpc.FleetServiceStub(channel)
-            try:
-                credential = self._state.credential or await self._enrol(stub)
-                return await self._talk(stub.Connect(metadata=_authorization(credential)))
-            except aio.AioRpcError as error:
-                if error.code() not in _REFUSED:
-                    return f"{error.code().name}: {error.details()}"
-                if not self._token or not self._state.credential:
-                    raise PermissionDeniedError(
-                        f"the controller refuses this agent: {error.details()}"
-                    ) from error
-                self._state.forget_credential()
-                return f"the credential no longer holds ({error.details()}); enrolling again"
-            finally:
-                self._channel = None
-
-    async def _enrol(self, stub: Any) -> str:
-        if not self._token:
-            raise PermissionDeniedError(
-                "this agent has not joined a fleet yet: give it a token from 'fleetnas device token', "
-                "by --token-file or in FLEETNAS_TOKEN."
-            )
-        request = fleet_pb2.EnrollRequest(
-            join_token=self._token,
-            device_id=self._settings.device_id,
-            description=description_to_pb(self._description),
-        )
-        answer = await stub.Enroll(request, timeout=20.0)
-        self._state.keep_credential(answer.credential)
-        _log.info("joined as %s", answer.device.name)
-        return str(answer.credential)
+        membership = self._membership
+        try:
+            async with await membership.connect() as channel:
+                self._channel = channel
+                renewing = asyncio.create_task(membership.keep_fresh(channel))
+                try:
+                    stub = fleet_pb2_grpc.FleetServiceStub(channel)
+                    return await self._talk(stub.Connect(metadata=membership.metadata))
+                finally:
+                    renewing.cancel()
+        except FailedPreconditionError as error:
+            if not membership.leave():
+                raise
+            return f"{error} Enrolling again"
+        except aio.AioRpcError as error:
+            if error.code() not in _REFUSED:
+                return f"{error.code().name}: {error.details()}"
+            if not membership.leave():
+                raise PermissionDeniedError(
+                    f"the controller refuses this agent: {error.details()}"
+                ) from error
+            return f"the credential no longer holds ({error.details()}); enrolling again"
+        finally:
+            self._channel = None
 
     async def _talk(self, call: Any) -> str:
         self._outbox = asyncio.Queue()
@@ -217,7 +203,7 @@ class Agent:
             raise MeasureError.infrastructure("the connection was lost before the files were there")
         stub = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
         request = artifact_pb2.DownloadArtifactRequest(sha256=sha256)
-        metadata = _authorization(self._state.credential)
+        metadata = self._membership.metadata
         try:
             async for part in stub.DownloadArtifact(request, metadata=metadata, timeout=600.0):
                 yield part.chunk
@@ -227,7 +213,3 @@ class Agent:
     def _wait_s(self, attempt: int) -> float:
         longest = min(self._settings.backoff_cap_s, self._settings.backoff_s * 2.0 ** min(attempt, 16))
         return longest * random.uniform(0.5, 1.0)
-
-
-def _authorization(credential: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {credential}"),)

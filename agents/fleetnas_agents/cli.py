@@ -12,9 +12,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetnas_agents.driver import Driver
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from fleetnas_protos.join import JoinText
 
 _TOKEN_VARIABLE = "FLEETNAS_TOKEN"
 
@@ -88,7 +92,7 @@ async def _serve(args: argparse.Namespace) -> None:
     from fleetnas_agents.state import AgentState
 
     settings = AgentSettings(controller=args.controller, device_id=args.id)
-    agent = Agent(_driver(args), AgentState(args.state_dir), settings, _token(args))
+    agent = Agent(_driver(args), AgentState(args.state_dir), settings, _join_text(args))
     running = asyncio.ensure_future(agent.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -106,6 +110,15 @@ def _driver(args: argparse.Namespace) -> Driver:
     from fleetnas_agents.drivers.host import HostDriver
 
     return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+
+
+def _join_text(args: argparse.Namespace) -> "JoinText":
+    from fleetnas_protos.join import parse_join_text
+
+    try:
+        return parse_join_text(_token(args))
+    except ValueError as error:
+        raise InvalidArgumentError(str(error)) from error
 
 
 def _token(args: argparse.Namespace) -> str:

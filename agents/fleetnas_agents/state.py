@@ -14,8 +14,9 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
+from fleetnas_protos.identity import Identity, parse_identity
 from fleetnas_protos.v1 import fleet_pb2
-from fleetnas_search_spaces.errors import ResourceExhaustedError
+from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError
 
 _CACHE_BYTES = 1 << 30
 
@@ -48,6 +49,23 @@ class AgentState:
 
     def forget_credential(self) -> None:
         (self._folder / "credential").unlink(missing_ok=True)
+        (self._folder / "identity.pem").unlink(missing_ok=True)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Key and certificate on an encrypted fleet; None before enrolment, and on other fleets."""
+        path = self._folder / "identity.pem"
+        try:
+            return parse_identity(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise DataLossError(
+                f"'{path}' is damaged ({error}). Delete it and enrol again with a new join token."
+            ) from error
+
+    def keep_identity(self, identity: Identity) -> None:
+        self._write(self._folder / "identity.pem", identity.pem(), mode=0o600)
 
     def keep_report(self, report: fleet_pb2.Report) -> None:
         """Before it is sent: it is offered until the controller has answered it."""

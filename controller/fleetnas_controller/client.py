@@ -12,17 +12,25 @@ from typing import Any, TypeVar
 import grpc
 
 from fleetnas_controller.artifacts import sha256_of_file
+from fleetnas_controller.credentials import CREDENTIALS_VARIABLE, Credentials
 from fleetnas_controller.jobs import (
     Artifact,
     Device,
+    Grant,
     JoinToken,
     MeasurementRecord,
     MeasurementRequest,
+    Role,
     device_name,
+    grant_name,
     measurement_name,
 )
+from fleetnas_controller.listening import parse_address
 from fleetnas_controller.wire import error_of_status, record_from_pb, to_pb
+from fleetnas_protos.join import CONTROLLER_NAME
 from fleetnas_protos.v1 import (
+    access_pb2,
+    access_pb2_grpc,
     artifact_pb2,
     artifact_pb2_grpc,
     device_pb2,
@@ -30,7 +38,7 @@ from fleetnas_protos.v1 import (
     measurement_pb2,
     measurement_pb2_grpc,
 )
-from fleetnas_search_spaces.errors import NotFoundError, UnavailableError
+from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError, UnavailableError
 
 _CALL_S = 20.0
 _TRANSFER_S = 600.0
@@ -47,20 +55,29 @@ class FleetClient:
 
     Args:
         address: ``HOST:PORT`` of the controller.
-        operator_token: From the controller's data folder.
+        credentials: What the controller knows the caller by; a bare text is the operator's token.
+        patience_s: How long a controller that answered before and does no longer is asked again, at each call.
+            Every call may be repeated: measurements bear ids that the client chose, files their own digests.
     """
 
-    def __init__(self, address: str, operator_token: str) -> None:
+    def __init__(self, address: str, credentials: Credentials | str, *, patience_s: float = 0.0) -> None:
         self._address = address
-        self._metadata = (("authorization", f"Bearer {operator_token}"),)
+        self._patience_s = patience_s
+        self._answered = False
+        if isinstance(credentials, str):
+            credentials = Credentials(token=credentials)
+        self._metadata = () if credentials.identity else (("authorization", f"Bearer {credentials.token}"),)
         options = (
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.enable_http_proxy", 0),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
         )
-        self._channel = grpc.insecure_channel(address, options=options)
+        self._channel = _channel(address, credentials, options)
         self._devices = device_pb2_grpc.DeviceServiceStub(self._channel)
         self._measurements = measurement_pb2_grpc.MeasurementServiceStub(self._channel)
         self._artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
+        self._access = access_pb2_grpc.AccessServiceStub(self._channel)
 
     def __enter__(self) -> "FleetClient":
         return self
@@ -85,7 +102,12 @@ class FleetClient:
             request = artifact_pb2.GetArtifactRequest(sha256=artifact.sha256)
             self._call(self._artifacts.GetArtifact, request)
         except NotFoundError:
-            self._call(self._artifacts.UploadArtifact, _parts(artifact, content), timeout_s=_TRANSFER_S)
+            # A fresh iterator for each try: what was sent into a broken connection is gone.
+            self._patiently(
+                lambda: self._artifacts.UploadArtifact(
+                    _parts(artifact, content), timeout=_TRANSFER_S, metadata=self._metadata
+                )
+            )
         return artifact
 
     # Measurements
@@ -119,10 +141,12 @@ class FleetClient:
         """
         request = measurement_pb2.WatchMeasurementsRequest(names=[measurement_name(name) for name in names])
         deadline = time.monotonic() + timeout_s
+        lost_s: float | None = None
         while (left_s := deadline - time.monotonic()) > 0.0:
             call = self._measurements.WatchMeasurements(request, timeout=left_s, metadata=self._metadata)
             try:
                 for answer in call:
+                    lost_s = None
                     records = [self._record(one) for one in answer.measurements]
                     finished = tuple(one for one in records if one.state.finished)
                     if finished:
@@ -130,7 +154,9 @@ class FleetClient:
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     return ()
-                raise self._error(error) from error
+                lost_s = time.monotonic() if lost_s is None else lost_s
+                if not self._worth_waiting(error, lost_s):
+                    raise self._error(error) from error
             finally:
                 call.cancel()
             # The stream ended without a finished one: the controller is stopping. Do not spin on it.
@@ -176,11 +202,55 @@ class FleetClient:
         request.ttl.FromMilliseconds(round(ttl_s * 1000))
         return record_from_pb(self._call(self._devices.CreateJoinToken, request), JoinToken)
 
-    def _call(self, method: Callable[..., Answer], request: Any, timeout_s: float = _CALL_S) -> Answer:
-        try:
-            return method(request, timeout=timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error(error) from error
+    # Access
+
+    def create_grant(
+        self, grant_id: str, role: Role, request_pem: bytes, *, ttl_s: float = 0.0
+    ) -> tuple[Grant, bytes]:
+        """Certifies a key.
+
+        Args:
+            ttl_s: 0 for the controller's default.
+
+        Returns:
+            The grant, and its certificate in PEM.
+        """
+        request = access_pb2.CreateGrantRequest(
+            grant_id=grant_id,
+            role=access_pb2.Grant.Role.Value(role.name),
+            certificate_request_pem=request_pem,
+        )
+        request.ttl.FromMilliseconds(round(ttl_s * 1000))
+        answer = self._call(self._access.CreateGrant, request)
+        return record_from_pb(answer.grant, Grant), answer.certificate_pem
+
+    def list_grants(self) -> tuple[Grant, ...]:
+        answer = self._call(self._access.ListGrants, access_pb2.ListGrantsRequest())
+        return tuple(record_from_pb(one, Grant) for one in answer.grants)
+
+    def delete_grant(self, name: str) -> None:
+        self._call(self._access.DeleteGrant, access_pb2.DeleteGrantRequest(name=grant_name(name)))
+
+    def _call(self, method: Callable[..., Answer], request: Any) -> Answer:
+        return self._patiently(lambda: method(request, timeout=_CALL_S, metadata=self._metadata))
+
+    def _patiently(self, call: Callable[[], Answer]) -> Answer:
+        begin_s = time.monotonic()
+        while True:
+            try:
+                answer = call()
+            except grpc.RpcError as error:
+                if not self._worth_waiting(error, begin_s):
+                    raise self._error(error) from error
+                time.sleep(_RETRY_S)
+            else:
+                self._answered = True
+                return answer
+
+    def _worth_waiting(self, error: grpc.RpcError, since_s: float) -> bool:
+        """Whether the controller is only not there at the moment."""
+        gone = error.code() is grpc.StatusCode.UNAVAILABLE
+        return gone and self._answered and time.monotonic() - since_s < self._patience_s
 
     def _error(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""
@@ -192,6 +262,22 @@ class FleetClient:
 
     def _record(self, message: measurement_pb2.Measurement) -> MeasurementRecord:
         return record_from_pb(message, MeasurementRecord)
+
+
+def _channel(address: str, credentials: Credentials, options: tuple[tuple[str, int], ...]) -> grpc.Channel:
+    identity = credentials.identity
+    if identity is not None:
+        channel_credentials = grpc.ssl_channel_credentials(
+            identity.authority_pem, identity.key_pem, identity.certificate_pem
+        )
+        named = ("grpc.ssl_target_name_override", CONTROLLER_NAME)
+        return grpc.secure_channel(address, channel_credentials, options=(*options, named))
+    if not parse_address(address).is_loopback:
+        raise FailedPreconditionError(
+            f"'{address}' is not on this machine, and the operator's token would travel in plain text: set "
+            f"{CREDENTIALS_VARIABLE} to a file of 'fleetnas access grant'."
+        )
+    return grpc.insecure_channel(address, options=options)
 
 
 def _parts(artifact: Artifact, content: Path | bytes) -> Iterator[artifact_pb2.UploadArtifactRequest]:

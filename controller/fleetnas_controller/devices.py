@@ -77,7 +77,9 @@ class DeviceRegistry:
             expire_time=known.expire_time if known else 0.0,
             fencing_token=known.fencing_token if known else self._store.last_fencing_token(name),
         )
-        self._store.enrol_device(device, credential_sha256)
+        with self._store.transaction():
+            self._store.remove_grants(name)
+            self._store.enrol_device(device, credential_sha256)
         self._devices[name] = device
         return device
 
@@ -134,7 +136,9 @@ class DeviceRegistry:
 
     def remove(self, name: str) -> None:
         self.get(name)
-        self._store.remove_device(name)
+        with self._store.transaction():
+            self._store.remove_grants(name)
+            self._store.remove_device(name)
         del self._devices[name]
         self._connected.discard(name)
 

@@ -1,10 +1,10 @@
 """Who may join the fleet, and who a caller is. Secrets are shown once and kept as SHA-256 only."""
 
-__all__ = ["DEFAULT_TTL_S", "MAX_TTL_S", "Enrolment", "digest_of"]
+__all__ = ["DEFAULT_TTL_S", "MAX_TTL_S", "Credential", "Enrolment", "digest_of"]
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import JoinToken, device_name
@@ -13,6 +13,18 @@ from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDenied
 DEFAULT_TTL_S = 900.0
 MAX_TTL_S = 30 * 86_400.0
 _MAX_USES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a device shows from now on: a secret or a certificate.
+
+    Attributes:
+        text: Goes to the device; only its SHA-256 stays.
+    """
+
+    text: str
+    sha256: str
 
 
 class Enrolment:
@@ -67,16 +79,18 @@ class Enrolment:
         """Takes one use off ``token``, which ``check_token`` gave for ``secret``."""
         self._store.put_join_token(digest_of(secret), replace(token, use_count=token.use_count - 1))
 
-    def new_credential(self) -> str:
-        return self._new_secret()
+    def new_credential(self, device: str) -> Credential:
+        """A secret for ``device``, for a fleet without encryption."""
+        secret = self._new_secret()
+        return Credential(secret, digest_of(secret))
 
-    def device_of(self, credential: str) -> str:
-        """Name of the device that holds ``credential``.
+    def device_of(self, credential_sha256: str) -> str:
+        """Name of the device that holds the credential.
 
         Raises:
             PermissionDeniedError: No device does, or no longer.
         """
-        name = self._store.device_by_credential(digest_of(credential)) if credential else None
+        name = self._store.device_by_credential(credential_sha256) if credential_sha256 else None
         if name is None:
             raise PermissionDeniedError(
                 "no device has this credential: it was removed or enrolled again. Enrol it with a new join token."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fleetnas_controller.devices import DeviceDescription, DeviceRegistry
-from fleetnas_controller.enrolment import Enrolment, digest_of
+from fleetnas_controller.enrolment import Credential, Enrolment, digest_of
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import (
     Device,
@@ -98,8 +98,17 @@ class Fleet:
 
     # Devices
 
-    def enrol(self, secret: str, device_id: str, description: DeviceDescription) -> tuple[Device, str]:
+    def enrol(
+        self,
+        secret: str,
+        device_id: str,
+        description: DeviceDescription,
+        issue: Callable[[str], Credential] | None = None,
+    ) -> tuple[Device, Credential]:
         """The new device and its credential.
+
+        Args:
+            issue: Makes the credential of the device of that name; None: a secret.
 
         Raises:
             PermissionDeniedError: The join token does not allow it.
@@ -116,10 +125,10 @@ class Fleet:
                 f"the fleet has a device '{name}' already. Choose another id, or make a token for this one: "
                 f"fleetnas device token --device {name.removeprefix('devices/')}"
             )
-        credential = self._enrolment.new_credential()
+        credential = (issue or self._enrolment.new_credential)(name)
         with self._store.transaction():
             self._enrolment.use_token(secret, token)
-            device = self.devices.enrol(name, description, digest_of(credential), self._clock())
+            device = self.devices.enrol(name, description, credential.sha256, self._clock())
         self._listener.expelled(name)
         return device, credential
 

@@ -53,3 +53,14 @@ def _fleet(db: Database) -> None:
         pk=("device", "fencing_token"),
         not_null={"measurement", "lease_time"},
     )
+
+
+@MIGRATIONS(name="0002_grants")
+def _grants(db: Database) -> None:
+    """Certificates of the fleet's authority that hold; what is not here is revoked or was never signed."""
+    db.table("grants").create(
+        {"certificate_sha256": str, "name": str, "role": str, "create_time": float, "expire_time": float},
+        pk="certificate_sha256",
+        not_null={"name", "role", "create_time", "expire_time"},
+    )
+    db.table("grants").create_index(["name"])

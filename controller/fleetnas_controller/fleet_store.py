@@ -2,7 +2,6 @@
 
 __all__ = ["FleetStore", "SqliteFleetStore", "open_fleet_store"]
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,15 +14,17 @@ from fleetnas_controller.jobs import (
     Device,
     Fault,
     FaultKind,
+    Grant,
     JoinToken,
     MeasurementRecord,
     MeasurementRequest,
     MeasurementState,
+    Role,
 )
 from fleetnas_controller.wire import pack, unpack
 from fleetnas_latency.measurement import Measurement
+from fleetnas_latency.sqlite_files import migrate, store_errors
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError, UnavailableError
 
 
 class FleetStore(Protocol):
@@ -54,6 +55,16 @@ class FleetStore(Protocol):
     def device_by_credential(self, credential_sha256: str) -> str | None: ...
     def remove_device(self, name: str) -> None: ...
 
+    def put_grant(self, certificate_sha256: str, grant: Grant) -> None: ...
+    def grant(self, certificate_sha256: str) -> Grant | None: ...
+    def grants(self) -> tuple[Grant, ...]:
+        """By name."""
+        ...
+
+    def remove_grants(self, name: str) -> None:
+        """Every certificate of that name; none is no error."""
+        ...
+
     def put_measurement(self, record: MeasurementRecord) -> None:
         """Stores a new measurement or the new state of a known one; ``queue_position`` is not stored."""
         ...
@@ -77,12 +88,12 @@ def open_fleet_store(path: Path) -> "SqliteFleetStore":
     Raises:
         DataLossError: It is no SQLite file, or a newer FleetNAS wrote it.
     """
-    with _errors(str(path)):
+    with store_errors(f"'{path}'"):
         database = Database(path)
         database.enable_wal()
         # A commit survives the death of the process without an fsync; only a power cut may lose the last ones.
         database.execute("PRAGMA synchronous = NORMAL")
-    return SqliteFleetStore(database, str(path))
+    return SqliteFleetStore(database, f"'{path}'")
 
 
 class SqliteFleetStore:
@@ -91,21 +102,14 @@ class SqliteFleetStore:
     def __init__(self, database: Database, place: str = "memory") -> None:
         self._db = database
         self._place = place
-        with _errors(place):
-            known = {migration.name for migration in MIGRATIONS._migrations}
-            newer = sorted({migration.name for migration in MIGRATIONS.applied(database)} - known)
-            if newer:
-                raise DataLossError(
-                    f"{place} was written by a newer FleetNAS (schema {newer[-1]}). Upgrade FleetNAS to read it."
-                )
-            MIGRATIONS.apply(database)
+        migrate(database, MIGRATIONS, place)
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with _errors(self._place), self._db.atomic():
+        with store_errors(self._place), self._db.atomic():
             yield
 
     def put_join_token(self, secret_sha256: str, token: JoinToken) -> None:
@@ -125,7 +129,7 @@ class SqliteFleetStore:
         return JoinToken("", row["device_id"], row["use_count"], row["expire_time"]) if row else None
 
     def put_device(self, device: Device) -> None:
-        with _errors(self._place), self._db.atomic():
+        with store_errors(self._place), self._db.atomic():
             self._db.execute("UPDATE devices SET device = ? WHERE name = ?", [pack(device), device.name])
 
     def enrol_device(self, device: Device, credential_sha256: str) -> None:
@@ -150,8 +154,29 @@ class SqliteFleetStore:
         return str(row["name"]) if row else None
 
     def remove_device(self, name: str) -> None:
-        with _errors(self._place), self._db.atomic():
+        with store_errors(self._place), self._db.atomic():
             self._db.execute("DELETE FROM devices WHERE name = ?", [name])
+
+    def put_grant(self, certificate_sha256: str, grant: Grant) -> None:
+        row = {
+            "certificate_sha256": certificate_sha256,
+            "name": grant.name,
+            "role": grant.role.value,
+            "create_time": grant.create_time,
+            "expire_time": grant.expire_time,
+        }
+        self._put("grants", "certificate_sha256", row)
+
+    def grant(self, certificate_sha256: str) -> Grant | None:
+        row = self._row("SELECT * FROM grants WHERE certificate_sha256 = ?", certificate_sha256)
+        return _grant_of(row) if row else None
+
+    def grants(self) -> tuple[Grant, ...]:
+        return tuple(map(_grant_of, self._rows("SELECT * FROM grants ORDER BY name, create_time")))
+
+    def remove_grants(self, name: str) -> None:
+        with store_errors(self._place), self._db.atomic():
+            self._db.execute("DELETE FROM grants WHERE name = ?", [name])
 
     def put_measurement(self, record: MeasurementRecord) -> None:
         self._put("measurements", "name", _to_row(record))
@@ -170,7 +195,7 @@ class SqliteFleetStore:
         return tuple((row["number"], _from_row(row)) for row in self._rows(query, after_number, limit))
 
     def put_lease(self, device: str, fencing_token: int, measurement: str, lease_time: float) -> None:
-        with _errors(self._place), self._db.atomic():
+        with store_errors(self._place), self._db.atomic():
             values = [device, fencing_token, measurement, lease_time]
             self._db.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", values)
 
@@ -187,18 +212,22 @@ class SqliteFleetStore:
         columns = ", ".join(row)
         updates = ", ".join(f"{column} = excluded.{column}" for column in row if column != key)
         marks = ", ".join("?" * len(row))
-        with _errors(self._place), self._db.atomic():
+        with store_errors(self._place), self._db.atomic():
             self._db.execute(
                 f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}",
                 list(row.values()),
             )
 
     def _rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        with _errors(self._place):
+        with store_errors(self._place):
             return list(self._db.query(query, list(values)))
 
     def _row(self, query: str, *values: object) -> dict[str, Any] | None:
         return next(iter(self._rows(query, *values)), None)
+
+
+def _grant_of(row: Mapping[str, Any]) -> Grant:
+    return Grant(row["name"], Role(row["role"]), row["create_time"], row["expire_time"])
 
 
 def _to_row(record: MeasurementRecord) -> dict[str, Any]:
@@ -241,25 +270,3 @@ def _from_row(row: Mapping[str, Any]) -> MeasurementRecord:
         result=unpack(row["result"], Measurement) if row["result"] else None,
         fault=Fault(FaultKind(row["fault_kind"]), row["fault_message"]) if row["fault_kind"] else None,
     )
-
-
-@contextmanager
-def _errors(place: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "full" in text:
-            message = f"no space left for {place} ({text}). Free some and start again; nothing was lost."
-            raise ResourceExhaustedError(message) from error
-        if "locked" in text or "unable to open" in text:
-            message = (
-                f"cannot use {place} ({text}). Is another controller using it, or the folder not writable?"
-            )
-            raise UnavailableError(message) from error
-        if "not a database" in text or "malformed" in text:
-            message = (
-                f"{place} is damaged ({text}). Put it aside and start with a new --data-dir, or restore it."
-            )
-            raise DataLossError(message) from error
-        raise

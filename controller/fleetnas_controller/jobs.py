@@ -6,6 +6,7 @@ __all__ = [
     "DeviceState",
     "Fault",
     "FaultKind",
+    "Grant",
     "JoinToken",
     "Limits",
     "MeasurementRecord",
@@ -13,8 +14,10 @@ __all__ = [
     "MeasurementState",
     "ModelFile",
     "Page",
+    "Role",
     "Selector",
     "device_name",
+    "grant_name",
     "measurement_name",
 ]
 
@@ -254,6 +257,28 @@ class JoinToken:
     expire_time: float
 
 
+class Role(StrEnum):
+    """How much a certificate allows."""
+
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who bears a certificate of the fleet's authority. Times are seconds since 1970.
+
+    Attributes:
+        name: ``grants/{grant_id}`` of a person or a program, ``devices/{device_id}`` of an agent.
+    """
+
+    name: str
+    role: Role
+    create_time: float
+    expire_time: float
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
     """Part of a list; ``next_page_token`` asks for what follows and is empty at the end."""
@@ -274,6 +299,11 @@ def device_name(device: str) -> str:
 def measurement_name(measurement: str) -> str:
     """``measurements/{id}`` of an id or a name; errors as ``device_name``."""
     return _name("measurements", measurement)
+
+
+def grant_name(grant: str) -> str:
+    """``grants/{id}`` of an id or a name; errors as ``device_name``."""
+    return _name("grants", grant)
 
 
 def _name(collection: str, text: str) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from fleetnas_controller.caps import limits
+from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import MeasurementRecord, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
-from fleetnas_controller.operator import find_operator_token
 from fleetnas_controller.progress import SearchProgress
 from fleetnas_controller.results import document
 from fleetnas_controller.run_folder import RunFolder
@@ -41,6 +41,9 @@ from fleetnas_search_spaces.errors import (
 )
 from fleetnas_search_spaces.registry import space as space_of
 from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
+
+_CONTROLLER_PATIENCE_S = 120.0
+"""A controller that is started again within this time is not noticed by a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,10 @@ class SearchSession:
         from fleetnas_controller.embedded import AgentCommand, EmbeddedFleet
 
         if self._settings.controller is not None:
-            token = find_operator_token(self._settings.data_dir)
-            with FleetClient(self._settings.controller, token) as client:
+            credentials = find_credentials(self._settings.data_dir)
+            with FleetClient(
+                self._settings.controller, credentials, patience_s=_CONTROLLER_PATIENCE_S
+            ) as client:
                 kinds = {one: client.get_device(one).kind for one in config.devices if "=" not in one}
                 yield client, {one: _statistic(kinds.get(one, "")) for one in config.devices}
             return

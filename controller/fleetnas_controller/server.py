@@ -4,13 +4,12 @@ __all__ = ["ControllerServer"]
 
 import asyncio
 import fcntl
-import ipaddress
 import logging
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import grpc.aio as aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,12 +17,16 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from fleetnas_controller.artifacts import ArtifactFolder
+from fleetnas_controller.credentials import OPERATOR_BUNDLE_FILE
 from fleetnas_controller.enrolment import Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import open_fleet_store
+from fleetnas_controller.grants import GrantBook
+from fleetnas_controller.listening import Tls, parse_address
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.servicers.access_servicer import AccessServicer
 from fleetnas_controller.servicers.artifact_servicer import ArtifactServicer
 from fleetnas_controller.servicers.calls import Access
 from fleetnas_controller.servicers.device_servicer import DeviceServicer
@@ -32,6 +35,8 @@ from fleetnas_controller.servicers.measurement_servicer import MeasurementServic
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.storage import storage_errors
 from fleetnas_protos.v1 import (
+    access_pb2,
+    access_pb2_grpc,
     artifact_pb2,
     artifact_pb2_grpc,
     device_pb2,
@@ -44,9 +49,11 @@ from fleetnas_protos.v1 import (
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
     FleetNASError,
-    InvalidArgumentError,
     UnavailableError,
 )
+
+if TYPE_CHECKING:
+    from fleetnas_controller.encryption import Encryption
 
 _log = logging.getLogger(__name__)
 _STORE_FILE = "store.db"
@@ -54,7 +61,7 @@ _LOCK_FILE = "controller.lock"
 _TICK_S = 0.25
 _STOP_GRACE_S = 1.0
 _MAX_MESSAGE_BYTES = 64 << 20
-_SERVICES = (artifact_pb2, fleet_pb2, device_pb2, measurement_pb2)
+_SERVICES = (access_pb2, artifact_pb2, fleet_pb2, device_pb2, measurement_pb2)
 
 _OPTIONS = (
     # Without this a second controller would share the port and get half of the calls.
@@ -72,10 +79,13 @@ class ControllerServer:
     """Serves one data folder. Start and stop it on one event loop.
 
     Args:
-        listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
+        listen: ``HOST:PORT``; port 0 takes a free one.
+        tls: Whether to encrypt; AUTO does so on every address but a loopback one.
+        enroll_port: Where agents join an encrypted fleet; 0 takes a free one.
 
     Raises:
-        FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
+        FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
+            folder, or the package for encryption is missing.
         DataLossError, ResourceExhaustedError, UnavailableError: The store cannot be used.
     """
 
@@ -84,28 +94,39 @@ class ControllerServer:
         data_dir: Path,
         listen: str,
         *,
+        tls: Tls = Tls.AUTO,
+        enroll_port: int = 0,
         settings: FleetSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._host, self._port = _loopback(listen)
+        self._address = parse_address(listen)
+        encrypted = self._address.encrypted(tls)
+        self.enroll_port = enroll_port
         settings = settings or FleetSettings()
         with storage_errors(data_dir):
             data_dir.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(data_dir)
             token = operator_token(data_dir)
             artifacts = ArtifactFolder(data_dir / "artifacts")
+            self._encryption = _encryption(data_dir, clock) if encrypted else None
         self._store = open_fleet_store(data_dir / _STORE_FILE)
+        if self._encryption is not None:
+            self._encryption.admit_local_operator(self._store)
+        else:
+            (data_dir / OPERATOR_BUNDLE_FILE).unlink(missing_ok=True)
         self._hub = SessionHub()
         self._enrolment = Enrolment(self._store, clock, lambda: secrets.token_urlsafe(32))
         self._fleet = Fleet(self._store, self._enrolment, clock, self._hub, settings)
-        access = Access(self._enrolment, digest_of(token))
+        authority = self._encryption.authority if self._encryption else None
+        grants = GrantBook(self._store, authority, clock)
+        access = Access(self._enrolment, grants, digest_of(token))
         book = MeasurementBook(self._fleet, self._store, artifacts, clock)
         self._server = aio.server(options=_OPTIONS)
         fleet_pb2_grpc.add_FleetServiceServicer_to_server(
-            FleetServicer(self._fleet, self._hub, access, settings), self._server
+            FleetServicer(self._fleet, self._hub, access, grants, settings), self._server
         )
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
-            DeviceServicer(self._fleet, self._enrolment, access), self._server
+            DeviceServicer(self._fleet, self._enrolment, access, self._join_text), self._server
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
             MeasurementServicer(book, self._hub, access), self._server
@@ -113,7 +134,12 @@ class ControllerServer:
         artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(
             ArtifactServicer(artifacts, self._fleet, access), self._server
         )
+        access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(grants, access), self._server)
         self._add_health_and_reflection()
+
+    @property
+    def encrypted(self) -> bool:
+        return self._encryption is not None
 
     async def start(self) -> str:
         """Begins to serve.
@@ -124,16 +150,19 @@ class ControllerServer:
         Raises:
             UnavailableError: The port is in use.
         """
-        wanted = f"{self._host}:{self._port}"
-        try:
-            port = self._server.add_insecure_port(wanted)
-        except RuntimeError as error:
-            raise UnavailableError(
-                f"cannot listen on {wanted}: the port is in use or not allowed. Choose another with --listen."
-            ) from error
+        encryption = self._encryption
+        if encryption is None:
+            port = self._bound(str(self._address), self._server.add_insecure_port)
+        else:
+            session, enrolling = encryption.session_credentials(), encryption.enrolling_credentials()
+            port = self._bound(str(self._address), lambda where: self._server.add_secure_port(where, session))
+            self.enroll_port = self._bound(
+                f"{self._address.host}:{self.enroll_port}",
+                lambda where: self._server.add_secure_port(where, enrolling),
+            )
         await self._server.start()
         self._ticking = asyncio.create_task(self._tick())
-        return f"{self._host}:{port}"
+        return f"{self._address.host}:{port}"
 
     async def stop(self) -> None:
         """Ends sessions and calls; what is stored stays."""
@@ -150,6 +179,18 @@ class ControllerServer:
         for task in done:
             if not task.cancelled():
                 task.result()
+
+    def _join_text(self, secret: str) -> str:
+        return secret if self._encryption is None else self._encryption.join_text(self.enroll_port)(secret)
+
+    def _bound(self, where: str, add: Callable[[str], int]) -> int:
+        try:
+            return add(where)
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"cannot listen on {where}: the port is in use or not allowed. Choose another with --listen or "
+                "--enroll-port."
+            ) from error
 
     async def _tick(self) -> None:
         while True:
@@ -174,6 +215,16 @@ class ControllerServer:
         )
 
 
+def _encryption(data_dir: Path, clock: Callable[[], float]) -> "Encryption":
+    try:
+        from fleetnas_controller.encryption import Encryption
+    except ImportError as error:
+        raise FailedPreconditionError(
+            "an encrypted fleet needs the package 'cryptography': pip install 'fleetnas[tls]'."
+        ) from error
+    return Encryption(data_dir, clock)
+
+
 def _locked(data_dir: Path) -> IO[bytes]:
     """Holds the folder for this process; the system lets go when the process ends, however it does."""
     file = (data_dir / _LOCK_FILE).open("wb")
@@ -185,20 +236,3 @@ def _locked(data_dir: Path) -> IO[bytes]:
             f"another controller serves '{data_dir}'. Stop it first, or choose another folder."
         ) from None
     return file
-
-
-def _loopback(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise InvalidArgumentError(f"'{listen}' is no address: write HOST:PORT, e.g. 127.0.0.1:7070.")
-    bare = host.strip("[]")
-    try:
-        is_loopback = bare == "localhost" or ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise FailedPreconditionError(
-            f"'{host}' is not a loopback address, and this version encrypts nothing: listen on 127.0.0.1 and "
-            "forward the port to your devices, e.g. with ssh -R or adb reverse."
-        )
-    return host, int(port)

@@ -1,15 +1,13 @@
-"""Opening SQLite files, and what goes wrong with them, in our words."""
+"""Opening the run's store, and what goes wrong with files of a run."""
 
 __all__ = ["open_database", "storage_errors"]
 
-import errno
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError, UnavailableError
+from fleetnas_latency.sqlite_files import store_errors
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -17,34 +15,9 @@ if TYPE_CHECKING:
 _BUSY_MS = 10_000
 
 
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Raises what SQLite and the file system say about ``path`` as FleetNAS errors of one line.
-
-    Raises:
-        ResourceExhaustedError: The disk is full; what was stored before stays.
-        DataLossError: The file is no database, or a damaged one.
-        UnavailableError: Another process holds the database for longer than ten seconds.
-    """
-    full = f"no space left for '{path}': free some and go on with --resume; what was stored is kept."
-    damaged = f"'{path}' is damaged or no FleetNAS store; restore it from a copy or use another folder."
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "full" in text or "disk I/O" in text:
-            raise ResourceExhaustedError(full) from error
-        if "locked" in text or "busy" in text:
-            raise UnavailableError(
-                f"'{path}' is held by another process; try again when it is done."
-            ) from error
-        raise DataLossError(f"{damaged} ({text})") from error
-    except sqlite3.DatabaseError as error:
-        raise DataLossError(f"{damaged} ({error})") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceExhaustedError(full) from error
-        raise
+def storage_errors(path: Path) -> AbstractContextManager[None]:
+    """As ``store_errors``, for a file or folder."""
+    return store_errors(f"'{path}'")
 
 
 def open_database(path: Path) -> "Database":

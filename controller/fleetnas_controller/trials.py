@@ -130,9 +130,10 @@ class SqliteTrials:
 
     def __init__(self, database: "Database") -> None:
         from fleetnas_controller.trial_migrations import trial_migrations
+        from fleetnas_latency.sqlite_files import migrate
 
         self._db = database
-        trial_migrations.apply(database)
+        migrate(database, trial_migrations, "the store of this run")
 
     def create_search(self, record: SearchRecord) -> None:
         with self._db.atomic():

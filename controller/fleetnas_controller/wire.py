@@ -20,7 +20,7 @@ from fleetnas_controller import jobs
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.target import Target
 from fleetnas_protos.mirror import from_message, to_message
-from fleetnas_protos.v1 import artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
+from fleetnas_protos.v1 import access_pb2, artifact_pb2, device_pb2, fleet_pb2, measurement_pb2, target_pb2
 from fleetnas_search_spaces import errors
 
 Data = TypeVar("Data")
@@ -31,6 +31,7 @@ _MESSAGES: dict[type, type[Message]] = {
     jobs.Artifact: artifact_pb2.Artifact,
     jobs.Device: device_pb2.Device,
     jobs.Fault: measurement_pb2.Fault,
+    jobs.Grant: access_pb2.Grant,
     jobs.JoinToken: device_pb2.JoinToken,
     jobs.MeasurementRecord: measurement_pb2.Measurement,
     jobs.MeasurementRequest: measurement_pb2.MeasurementRequest,
@@ -56,6 +57,8 @@ _CODES: tuple[tuple[type[errors.FleetNASError], grpc.StatusCode], ...] = (
 def to_pb(data: jobs.Artifact) -> artifact_pb2.Artifact: ...
 @overload
 def to_pb(data: jobs.Device) -> device_pb2.Device: ...
+@overload
+def to_pb(data: jobs.Grant) -> access_pb2.Grant: ...
 @overload
 def to_pb(data: jobs.JoinToken) -> device_pb2.JoinToken: ...
 @overload

@@ -3,21 +3,12 @@
 Names and types are those that PostgreSQL has too; times are seconds since 1970.
 """
 
-__all__ = ["MIGRATIONS", "unknown_changes"]
-
-from contextlib import closing
+__all__ = ["MIGRATIONS"]
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 MIGRATIONS = Migrations("fleetnas_latency")
-
-
-def unknown_changes(db: Database) -> tuple[str, ...]:
-    """Changes that were applied to ``db`` and that this version does not have; changes nothing."""
-    with closing(Database(memory=True)) as empty:
-        known = {one.name for one in MIGRATIONS.pending(empty)}
-    return tuple(one.name for one in MIGRATIONS.applied(db) if one.name not in known)
 
 
 @MIGRATIONS()

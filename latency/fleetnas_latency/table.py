@@ -2,9 +2,7 @@
 
 __all__ = ["LatencyTable", "open_table"]
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,18 @@ from sqlite_utils import Database
 
 from fleetnas_latency import rows
 from fleetnas_latency.judgement import Verdict
-from fleetnas_latency.migrations import MIGRATIONS, unknown_changes
+from fleetnas_latency.migrations import MIGRATIONS
 from fleetnas_latency.repository import EntrySource, LatencyEntry, Observation
+from fleetnas_latency.sqlite_files import migrate, store_errors
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
-    DataLossError,
     FleetNASError,
-    InvalidArgumentError,
     NotFoundError,
-    PermissionDeniedError,
-    ResourceExhaustedError,
-    UnavailableError,
     near_names,
 )
+
+_PLACE = "the latency table"
 
 
 class LatencyTable:
@@ -38,13 +34,7 @@ class LatencyTable:
             DataLossError: ``db`` was written by a newer FleetNAS or is damaged.
         """
         self._db = db
-        with self._errors():
-            newer = unknown_changes(db)
-            if newer:
-                raise DataLossError(
-                    f"the latency table has the change '{newer[0]}' of a newer FleetNAS: upgrade FleetNAS"
-                )
-            MIGRATIONS.apply(db)
+        migrate(db, MIGRATIONS, _PLACE)
 
     def close(self) -> None:
         self._db.close()
@@ -54,7 +44,7 @@ class LatencyTable:
         return self.put_observations([observation]) == 1
 
     def put_observations(self, observations: Sequence[Observation]) -> int:
-        with self._errors(), self._db.atomic():
+        with store_errors(_PLACE), self._db.atomic():
             return sum(self._put(one) for one in observations)
 
     def observations(self, target: Target, space: str = "") -> tuple[Observation, ...]:
@@ -69,7 +59,7 @@ class LatencyTable:
         return tuple(rows.to_target(row) for row in self._select("SELECT * FROM targets ORDER BY target_key"))
 
     def put_entries(self, target: Target, space: str, entries: Sequence[LatencyEntry]) -> None:
-        with self._errors(), self._db.atomic():
+        with store_errors(_PLACE), self._db.atomic():
             self._put_target(target)
             self._db.execute(
                 "DELETE FROM latency_entries WHERE target_key = ? AND space = ?", (target.key, space)
@@ -126,7 +116,7 @@ class LatencyTable:
         self._db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
     def _select(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        with self._errors():
+        with store_errors(_PLACE):
             return list(self._db.query(sql, values))
 
     def _not_found(self, target: Target, key: str) -> str:
@@ -147,50 +137,24 @@ class LatencyTable:
             f"{near_names(key, known)}). Measure it: fleetnas latency profile"
         )
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _translated(error, "the latency table") from error
-
 
 def open_table(path: Path) -> LatencyTable:
     """Opens a table, or makes a new one where there is no file.
 
     Raises:
-        InvalidArgumentError: The folder does not exist or the path is a folder.
-        PermissionDeniedError: The file may not be read or written.
-        DataLossError: The file is damaged, no database, or of a newer FleetNAS.
-        ResourceExhaustedError: The disk is full.
+        As ``sqlite_files.store_errors``, and DataLossError for the file of a newer FleetNAS.
     """
     db: Database | None = None
     try:
-        db = Database(path)
-        db.enable_wal()
-        db.execute("PRAGMA foreign_keys = ON")
+        with store_errors(f"'{path}'"):
+            db = Database(path)
+            db.enable_wal()
+            db.execute("PRAGMA foreign_keys = ON")
         return LatencyTable(db)
-    except (sqlite3.Error, FleetNASError) as error:
+    except FleetNASError:
         if db is not None:
             db.close()
-        if isinstance(error, sqlite3.Error):
-            raise _translated(error, f"'{path}'") from error
         raise
-
-
-def _translated(error: sqlite3.Error, what: str) -> FleetNASError:
-    text = str(error)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return ResourceExhaustedError(f"{what} cannot grow ({text}): free some disk space and try again")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UnavailableError(f"{what} is being written by another process ({text}): try again")
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
-        return PermissionDeniedError(f"{what} may not be written ({text}): check the file's permissions")
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return InvalidArgumentError(f"{what} cannot be opened ({text}): check the folder and its permissions")
-    return DataLossError(f"{what} is no usable latency table ({text}): restore a copy or start a new file")
 
 
 def _combined(observations: Sequence[Observation]) -> LatencyEntry:

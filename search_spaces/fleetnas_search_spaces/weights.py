@@ -17,7 +17,7 @@ from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 
 _SMALLEST_SIZE_CLASS = 12  # 16 KiB: under it, more files would cost more than longer ones
 _BIAS_FAN_IN = 2**10
-_CHUNK = 2**16
+_BELL_DEVIATION = math.sqrt(4 * (2**32 - 1) / 12)  # of the sum of four uniform 16-bit integers
 
 
 class Weights(Protocol):
@@ -49,7 +49,7 @@ class WeightFile:
 
 
 class WeightPool:
-    """Seeded Gaussian weights, written once and shared by all networks.
+    """Seeded, nearly Gaussian weights, written once and shared by all networks.
 
     Latency does not depend on a weight's value as long as activations neither vanish into denormal numbers nor
     overflow, so one stream of noise for each *gain* serves every tensor: a tensor of ``n`` elements is the first
@@ -84,12 +84,7 @@ class WeightPool:
         """At least ``2**size`` floats of a gain class; longer ones begin with the shorter ones."""
         known = self._streams.get(gain)
         if known is None or len(known) < 2**size:
-            rng = np.random.Generator(np.random.PCG64([self._seed, gain]))
-            # In chunks, so that no library's choice of vector length can depend on how much is drawn.
-            chunks = [
-                rng.standard_normal(min(_CHUNK, 2**size), dtype=np.float32) for _ in range(_chunks(size))
-            ]
-            known = (np.concatenate(chunks) * np.float32(2.0 ** (-gain / 2.0))).astype("<f4")
+            known = _bell_noise((self._seed, gain), 2**size, 2.0 ** (-gain / 2.0))
             known.flags.writeable = False
             self._streams[gain] = known
         return known
@@ -128,8 +123,16 @@ def _classes(shape: Sequence[int], fan_in: int) -> tuple[int, int]:
     return max(gain, 0), max(_SMALLEST_SIZE_CLASS, math.ceil(math.log2(max(math.prod(shape), 1))))
 
 
-def _chunks(size: int) -> int:
-    return max(1, (1 << size) // _CHUNK)
+def _bell_noise(seed: tuple[int, int], count: int, deviation: float) -> NDArray[np.float32]:
+    """``count`` floats near to Gaussian: each a sum of the four 16-bit parts of one raw 64-bit number.
+
+    numpy keeps the stream of raw numbers from version to version, not that of ``standard_normal``.
+    """
+    raw = np.random.PCG64(list(seed)).random_raw(count).astype("<u8")
+    sums = raw.view("<u2").reshape(count, 4).sum(axis=1, dtype=np.int64)
+    centred = (sums - 2 * (2**16 - 1)).astype(np.float32)
+    noise: NDArray[np.float32] = (centred * np.float32(deviation / _BELL_DEVIATION)).astype("<f4")
+    return noise
 
 
 def _write_whole(path: Path, values: NDArray[np.float32]) -> None:

@@ -13,11 +13,13 @@ from fleetnas_controller.jobs import (
     DeviceState,
     Fault,
     FaultKind,
+    Grant,
     JoinToken,
     MeasurementRecord,
     MeasurementRequest,
     MeasurementState,
     ModelFile,
+    Role,
 )
 from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, RunSeries, judge
 from fleetnas_latency.target import Target
@@ -134,3 +136,16 @@ def test_newer_credential_replaces_the_older(store: FleetStore) -> None:
 def test_join_token_comes_back_without_its_secret(store: FleetStore) -> None:
     store.put_join_token("hash", JoinToken("secret", "a", 3, 99.5))
     assert store.join_token("hash") == JoinToken("", "a", 3, 99.5)
+
+
+def test_grants_are_kept_until_their_name_is_removed(store: FleetStore) -> None:
+    first, second = Grant("devices/a", Role.AGENT, 1.0, 9.5), Grant("grants/alice", Role.VIEWER, 2.0, 8.0)
+    store.put_grant("1", first)
+    store.put_grant("2", replace(first, create_time=3.0))
+    store.put_grant("3", second)
+    assert store.grant("1") == first
+    assert store.grants() == (first, replace(first, create_time=3.0), second)
+    store.remove_grants("devices/a")
+    store.remove_grants("nobody")
+    assert store.grant("2") is None
+    assert store.grants() == (second,)

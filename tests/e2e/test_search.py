@@ -1,7 +1,5 @@
 """Whole searches through the real server, agent and protocol; the device plays a table."""
 
-import csv
-import gzip
 import json
 import os
 import random
@@ -9,24 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleetnas_controller.cli import main
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made-up latency of every network: proportional to its MACs, for tests only."""
-    path = tmp_path_factory.mktemp("table") / "made_up.csv"
-    content = files("fleetnas_training.published").joinpath("nas_bench_macro_cifar10.csv.gz").read_bytes()
-    rows = csv.DictReader(gzip.decompress(content).decode().splitlines())
-    lines = [f"{row['arch']},{0.1 + int(row['flops']) / 40e6:.5f}" for row in rows]
-    path.write_text("\n".join(["arch,latency_ms", *lines]) + "\n")
-    return path
 
 
 def _arguments(table: Path, runs_dir: Path, *more: str) -> list[str]:
@@ -54,9 +40,9 @@ def _search(table: Path, runs_dir: Path, capsys: pytest.CaptureFixture[str], *mo
 
 
 def test_search_finds_a_network_that_keeps_the_cap(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = _search(table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "30")
+    result = _search(made_up_table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "30")
     assert result["change"]["latency"]["replay"]["high"] < -0.2
     assert [cap["state"] for cap in result["caps"]] == ["kept"]
     assert "replayed" in result["found"]["latency_ms"]["replay"]["source"]
@@ -68,21 +54,21 @@ def test_search_finds_a_network_that_keeps_the_cap(
 
 
 def test_same_seed_gives_the_same_search(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--latency-drop", "20%", "--budget", "16", "--seed", "7")
-    _search(table, tmp_path / "a", capsys, *more)
-    _search(table, tmp_path / "b", capsys, *more)
+    _search(made_up_table, tmp_path / "a", capsys, *more)
+    _search(made_up_table, tmp_path / "b", capsys, *more)
     assert _steps(tmp_path / "a") == _steps(tmp_path / "b")
 
 
 def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--latency-drop", "20%", "--budget", "20", "--seed", "1")
-    unbroken = _search(table, tmp_path / "whole", capsys, *more)
+    unbroken = _search(made_up_table, tmp_path / "whole", capsys, *more)
     broken, rng = tmp_path / "broken", random.Random(0)
-    command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(table, broken, *more)]
+    command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(made_up_table, broken, *more)]
     begun = False
     for _ in range(3):
         process = subprocess.Popen(
@@ -92,7 +78,7 @@ def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         begun = (broken / "one" / "store.db").exists()
-    resumed = _search(table, broken, capsys, *more, *(["--resume"] if begun else []))
+    resumed = _search(made_up_table, broken, capsys, *more, *(["--resume"] if begun else []))
     assert resumed["found"] == unbroken["found"]
     assert _steps(broken) == _steps(tmp_path / "whole")
 
@@ -112,9 +98,13 @@ def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
     ],
 )
 def test_bad_input_gives_one_line_and_leaves_nothing(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], expected: str
+    made_up_table: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    expected: str,
 ) -> None:
-    assert main(_arguments(table, tmp_path, *more)) == 1
+    assert main(_arguments(made_up_table, tmp_path, *more)) == 1
     said = capsys.readouterr().err.strip().splitlines()
     assert expected in said[-1]
     assert said[-1].startswith("fleetnas: ")
@@ -122,27 +112,29 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
 
 
 def test_impossible_cap_ends_with_the_nearest_miss(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(_arguments(table, tmp_path, "--max-latency-ms", "0.01", "--budget", "8"))
+    code = main(_arguments(made_up_table, tmp_path, "--max-latency-ms", "0.01", "--budget", "8"))
     assert code == 3
     assert "Nearest miss: " in capsys.readouterr().err
 
 
 def test_second_search_of_one_name_is_refused(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--latency-drop", "20%", "--budget", "6", "--strategy", "random")
-    main(_arguments(table, tmp_path, *more))
+    main(_arguments(made_up_table, tmp_path, *more))
     capsys.readouterr()
-    assert main(_arguments(table, tmp_path, *more)) == 1
+    assert main(_arguments(made_up_table, tmp_path, *more)) == 1
     assert "--resume" in capsys.readouterr().err
 
 
-def test_corrupt_store_is_named(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_store_is_named(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "store.db").write_bytes(b"this is no database, whatever its name says" * 100)
-    assert main(_arguments(table, tmp_path, "--resume")) == 1
+    assert main(_arguments(made_up_table, tmp_path, "--resume")) == 1
     assert "store.db" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -153,12 +145,43 @@ def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.C
 
 
 def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = _search(table, tmp_path, capsys, "--objectives", "accuracy,latency", "--budget", "30")
+    result = _search(made_up_table, tmp_path, capsys, "--objectives", "accuracy,latency", "--budget", "30")
     points = [(one["accuracy"], one["latency_ms"]["replay"]["median"]) for one in result["front"]]
     assert len(points) >= 4
     assert points == sorted(points, reverse=True)
     sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
     assert sources[0] == sources[-1] == "confirmed, replayed"
     assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()
+
+
+def test_store_of_a_newer_version_is_refused(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_controller.storage import open_database
+
+    assert main(_arguments(made_up_table, tmp_path, "--budget", "6", "--strategy", "random")) == 0
+    capsys.readouterr()
+    with open_database(tmp_path / "one" / "store.db").conn as connection:
+        connection.execute("UPDATE _sqlite_migrations SET name = 'm999' WHERE name LIKE 'm001%'")
+    assert main(_arguments(made_up_table, tmp_path, "--resume")) == 1
+    assert "newer FleetNAS (change 'm999')" in capsys.readouterr().err
+
+
+def test_missing_runtime_is_named_with_its_cure(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "real = m.version\n"
+        "def version(name):\n"
+        "    if name == 'onnxruntime': raise m.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "m.version = version\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, "-m", "fleetnas_controller.cli", "search", "--runs-dir", str(tmp_path), "--json"],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False, text=True, timeout=100,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "pip install 'fleetnas[host]'" in ended.stderr.strip().splitlines()[-1]

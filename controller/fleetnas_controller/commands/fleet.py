@@ -1,6 +1,6 @@
 """`fleetnas serve` and `fleetnas device`."""
 
-__all__ = ["add_parsers"]
+__all__ = ["add_parsers", "client_verb", "duration_s"]
 
 import argparse
 import json
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 _ADDRESS = "127.0.0.1:7070"
 
 _SERVE = """\
-Keeps everything in DATA_DIR; may be killed and started again at any time. Agents on other machines reach the
-loopback address through a tunnel, e.g. ssh -R 7070:127.0.0.1:7070 board.
+Keeps everything in DATA_DIR; may be killed and started again at any time. On a loopback address nothing is
+encrypted; on any other the controller makes a certificate authority of its own, and every agent and client needs a
+certificate of it: agents get theirs with a join token, people with 'fleetnas access grant'.
 
-example:
+examples:
   fleetnas serve --data-dir fleet
+  fleetnas serve --data-dir fleet --listen 0.0.0.0:7070 --enroll-port 7071
 """
 
 
@@ -37,10 +39,18 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     serve.add_argument(
         "--data-dir", type=Path, default=Path("fleet"), help="its folder (default: %(default)s)"
     )
+    serve.add_argument(
+        "--tls", choices=["auto", "on", "off"], default="auto",
+        help="encrypt (default: auto, on every address but a loopback one)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--enroll-port", type=int, default=0, metavar="PORT",
+        help="where agents join an encrypted fleet (default: the port after that of --listen)",
+    )  # fmt: skip
     serve.set_defaults(run=_serve)
     device = commands.add_parser("device", help="register, list, drain and remove devices")
     verbs = device.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    token = _verb(
+    token = client_verb(
         verbs,
         "token",
         "print a join token for an agent",
@@ -50,26 +60,27 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     token.add_argument("--device", default="", help="the only device that may use it, again and again")
     token.add_argument("--uses", type=int, default=1, help="how often it may be used (default: 1)")
     token.add_argument(
-        "--ttl", type=_seconds, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
+        "--ttl", type=duration_s, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
     )
-    _verb(verbs, "list", "list the devices", "device list --data-dir fleet", _list)
+    client_verb(verbs, "list", "list the devices", "device list --data-dir fleet", _list)
     for name, text, run in (
         ("show", "show one device: state, holder, lease, targets", _show),
         ("drain", "let a device finish and give it no more work", _drain),
         ("undrain", "give a drained device work again", _undrain),
         ("remove", "remove a device and revoke its credential", _remove),
     ):
-        verb = _verb(verbs, name, text, f"device {name} bench-1 --data-dir fleet", run)
+        verb = client_verb(verbs, name, text, f"device {name} bench-1 --data-dir fleet", run)
         verb.add_argument("name", metavar="DEVICE", help="its id, as 'device list' shows it")
 
 
-def _verb(
+def client_verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     text: str,
     example: str,
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
+    """A command that calls a controller."""
     parser = verbs.add_parser(
         name,
         help=text,
@@ -98,11 +109,19 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
     import signal
     import sys
 
+    from fleetnas_controller.listening import Tls, parse_address
     from fleetnas_controller.server import ControllerServer
 
-    server = ControllerServer(args.data_dir, args.listen)
+    port = parse_address(args.listen).port
+    server = ControllerServer(
+        args.data_dir,
+        args.listen,
+        tls=Tls(args.tls),
+        enroll_port=args.enroll_port or (port + 1 if 0 < port < 65_535 else 0),
+    )
     address = await server.start()
-    print(f"controller on {address}, data in '{args.data_dir}'", file=sys.stderr, flush=True)
+    how = f"encrypted, agents join on port {server.enroll_port}" if server.encrypted else "not encrypted"
+    print(f"controller on {address} ({how}), data in '{args.data_dir}'", file=sys.stderr, flush=True)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -195,13 +214,13 @@ def _time(seconds: float) -> str:
 
 def _client(args: argparse.Namespace) -> "FleetClient":
     from fleetnas_controller.client import FleetClient
-    from fleetnas_controller.operator import find_operator_token
+    from fleetnas_controller.credentials import find_credentials
 
-    return FleetClient(args.controller, find_operator_token(args.data_dir))
+    return FleetClient(args.controller, find_credentials(args.data_dir))
 
 
-def _seconds(text: str) -> float:
-    """``90``, ``90s``, ``15m``, ``24h``, ``7d``."""
+def duration_s(text: str) -> float:
+    """Reads ``90``, ``90s``, ``15m``, ``24h``, ``7d``."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
     unit = units.get(text[-1:])
     try:

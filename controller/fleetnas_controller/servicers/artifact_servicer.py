@@ -7,7 +7,7 @@ from typing import Any
 
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.fleet import Fleet
-from fleetnas_controller.jobs import Artifact
+from fleetnas_controller.jobs import Artifact, Role
 from fleetnas_controller.servicers.calls import Access, Answering
 from fleetnas_controller.wire import record_from_pb, to_pb
 from fleetnas_protos.v1 import artifact_pb2 as pb
@@ -27,7 +27,7 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
 
     async def GetArtifact(self, request: pb.GetArtifactRequest, context: Any) -> pb.Artifact:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             return to_pb(self._artifacts.get(request.sha256))
 
     async def UploadArtifact(
@@ -48,7 +48,7 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
         self, request: pb.DownloadArtifactRequest, context: Any
     ) -> AsyncIterator[pb.DownloadArtifactResponse]:
         async with Answering(context):
-            if not self._access.is_operator(context):
+            if self._access.role(context) is not Role.OPERATOR:
                 self._check_holder(self._access.device(context), request.sha256)
             for chunk in self._artifacts.chunks(request.sha256, _CHUNK_BYTES):
                 yield pb.DownloadArtifactResponse(chunk=chunk)

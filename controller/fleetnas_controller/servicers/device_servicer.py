@@ -2,6 +2,8 @@
 
 __all__ = ["DeviceServicer"]
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -15,12 +17,19 @@ from fleetnas_protos.v1 import device_pb2, device_pb2_grpc
 
 
 class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
-    """See device.proto."""
+    """See device.proto.
 
-    def __init__(self, fleet: Fleet, enrolment: Enrolment, access: Access) -> None:
+    Args:
+        join_text: What an agent is given for a token's secret.
+    """
+
+    def __init__(
+        self, fleet: Fleet, enrolment: Enrolment, access: Access, join_text: Callable[[str], str]
+    ) -> None:
         self._fleet = fleet
         self._enrolment = enrolment
         self._access = access
+        self._join_text = join_text
 
     async def CreateJoinToken(
         self, request: device_pb2.CreateJoinTokenRequest, context: Any
@@ -28,18 +37,19 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
         async with Answering(context):
             self._access.operator(context)
             ttl_s = request.ttl.ToNanoseconds() / 1e9
-            return to_pb(self._enrolment.create_token(request.device_id, request.use_count, ttl_s))
+            token = self._enrolment.create_token(request.device_id, request.use_count, ttl_s)
+            return to_pb(replace(token, secret=self._join_text(token.secret)))
 
     async def GetDevice(self, request: device_pb2.GetDeviceRequest, context: Any) -> device_pb2.Device:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             return to_pb(self._fleet.devices.get(device_name(request.name)))
 
     async def ListDevices(
         self, request: device_pb2.ListDevicesRequest, context: Any
     ) -> device_pb2.ListDevicesResponse:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             size = page_size_of(request.page_size)
             later = [d for d in self._fleet.devices.all() if d.name > request.page_token]
             return device_pb2.ListDevicesResponse(

@@ -10,6 +10,7 @@ import grpc
 
 from fleetnas_controller.devices import DeviceDescription
 from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.servicers.calls import Access, Answering
 from fleetnas_controller.sessions import Session, SessionHub
@@ -24,8 +25,11 @@ _HELLO_TIMEOUT_S = 10.0
 class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
     """See fleet.proto."""
 
-    def __init__(self, fleet: Fleet, hub: SessionHub, access: Access, settings: FleetSettings) -> None:
+    def __init__(
+        self, fleet: Fleet, hub: SessionHub, access: Access, grants: GrantBook, settings: FleetSettings
+    ) -> None:
         self._fleet = fleet
+        self._grants = grants
         self._hub = hub
         self._access = access
         self._settings = settings
@@ -33,8 +37,21 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
     async def Enroll(self, request: fleet_pb2.EnrollRequest, context: Any) -> fleet_pb2.EnrollResponse:
         async with Answering(context):
             description = record_from_pb(request.description, DeviceDescription)
-            device, credential = self._fleet.enrol(request.join_token, request.device_id, description)
-            return fleet_pb2.EnrollResponse(device=to_pb(device), credential=credential)
+            issue = (
+                self._grants.for_agent(request.certificate_request_pem) if self._grants.authority else None
+            )
+            device, credential = self._fleet.enrol(request.join_token, request.device_id, description, issue)
+            if issue is None:
+                return fleet_pb2.EnrollResponse(device=to_pb(device), credential=credential.text)
+            return fleet_pb2.EnrollResponse(device=to_pb(device), certificate_pem=credential.text.encode())
+
+    async def RenewCertificate(
+        self, request: fleet_pb2.RenewCertificateRequest, context: Any
+    ) -> fleet_pb2.RenewCertificateResponse:
+        async with Answering(context):
+            device = self._access.device(context)
+            pem = self._grants.renew(device, request.certificate_request_pem)
+            return fleet_pb2.RenewCertificateResponse(certificate_pem=pem)
 
     # The stub knows generators only; a coroutine that reads and writes by its context is as good to grpc.aio.
     async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]

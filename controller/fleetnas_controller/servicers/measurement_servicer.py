@@ -42,14 +42,14 @@ class MeasurementServicer(measurement_pb2_grpc.MeasurementServiceServicer):
 
     async def GetMeasurement(self, request: pb.GetMeasurementRequest, context: Any) -> pb.Measurement:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             return to_pb(self._book.get(request.name))
 
     async def ListMeasurements(
         self, request: pb.ListMeasurementsRequest, context: Any
     ) -> pb.ListMeasurementsResponse:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             page = self._book.list(page_size_of(request.page_size), request.page_token)
             return pb.ListMeasurementsResponse(
                 measurements=map(to_pb, page.items), next_page_token=page.next_page_token
@@ -64,7 +64,7 @@ class MeasurementServicer(measurement_pb2_grpc.MeasurementServiceServicer):
         self, request: pb.WatchMeasurementsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMeasurementsResponse]:
         async with Answering(context):
-            self._access.operator(context)
+            self._access.viewer(context)
             watch = self._hub.watch(_filter(request))
             try:
                 records = [self._book.get(name) for name in request.names]

@@ -89,10 +89,13 @@ class EnrollRequest(_message.Message):
     JOIN_TOKEN_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_REQUEST_PEM_FIELD_NUMBER: _builtins.int
     join_token: _builtins.str
     """From `CreateJoinToken`."""
     device_id: _builtins.str
     """The id to bear; empty lets the controller choose."""
+    certificate_request_pem: _builtins.bytes
+    """Certificate signing request in PEM, of a P-256 key; needed on an encrypted fleet, ignored on others."""
     @_builtins.property
     def description(self) -> Global___DeviceDescription:
         """What the device is."""
@@ -103,10 +106,11 @@ class EnrollRequest(_message.Message):
         join_token: _builtins.str = ...,
         device_id: _builtins.str = ...,
         description: Global___DeviceDescription | None = ...,
+        certificate_request_pem: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "device_id", b"device_id", "join_token", b"join_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request_pem", b"certificate_request_pem", "description", b"description", "device_id", b"device_id", "join_token", b"join_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,8 +124,13 @@ class EnrollResponse(_message.Message):
 
     DEVICE_FIELD_NUMBER: _builtins.int
     CREDENTIAL_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
     credential: _builtins.str
-    """For the `authorization` of `Connect` and of downloads; only its SHA-256 is stored."""
+    """For the `authorization` of `Connect` and of downloads; only its SHA-256 is stored. Empty on an encrypted
+    fleet.
+    """
+    certificate_pem: _builtins.bytes
+    """The device's certificate; empty on a fleet that is not encrypted."""
     @_builtins.property
     def device(self) -> _device_pb2.Device:
         """Its record."""
@@ -131,14 +140,59 @@ class EnrollResponse(_message.Message):
         *,
         device: _device_pb2.Device | None = ...,
         credential: _builtins.str = ...,
+        certificate_pem: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "device", b"device"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "credential", b"credential", "device", b"device"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
+
+@_typing.final
+class RenewCertificateRequest(_message.Message):
+    """Asks for a certificate that lasts longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_REQUEST_PEM_FIELD_NUMBER: _builtins.int
+    certificate_request_pem: _builtins.bytes
+    """Certificate signing request in PEM, of a P-256 key."""
+    def __init__(
+        self,
+        *,
+        certificate_request_pem: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request_pem", b"certificate_request_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewCertificateRequest: _TypeAlias = RenewCertificateRequest  # noqa: Y015
+
+@_typing.final
+class RenewCertificateResponse(_message.Message):
+    """The new certificate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
+    certificate_pem: _builtins.bytes
+    """In PEM."""
+    def __init__(
+        self,
+        *,
+        certificate_pem: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewCertificateResponse: _TypeAlias = RenewCertificateResponse  # noqa: Y015
 
 @_typing.final
 class Lease(_message.Message):

@@ -40,6 +40,11 @@ class FleetServiceStub:
                 request_serializer=fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollRequest.SerializeToString,
                 response_deserializer=fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollResponse.FromString,
                 _registered_method=True)
+        self.RenewCertificate = channel.unary_unary(
+                '/fleetnas_protos.v1.FleetService/RenewCertificate',
+                request_serializer=fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateRequest.SerializeToString,
+                response_deserializer=fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateResponse.FromString,
+                _registered_method=True)
         self.Connect = channel.stream_stream(
                 '/fleetnas_protos.v1.FleetService/Connect',
                 request_serializer=fleetnas__protos_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
@@ -52,7 +57,15 @@ class FleetServiceServicer:
     """
 
     def Enroll(self, request, context):
-        """Turns a join token into a device record and a credential for `Connect`.
+        """Turns a join token into a device record and a credential for `Connect`. On an encrypted fleet this is the
+        only call that needs no certificate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewCertificate(self, request, context):
+        """Certifies a new key of a device, which the current certificate tells; that one holds until it expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,6 +87,11 @@ def add_FleetServiceServicer_to_server(servicer, server):
                     servicer.Enroll,
                     request_deserializer=fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollRequest.FromString,
                     response_serializer=fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollResponse.SerializeToString,
+            ),
+            'RenewCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewCertificate,
+                    request_deserializer=fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateRequest.FromString,
+                    response_serializer=fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateResponse.SerializeToString,
             ),
             'Connect': grpc.stream_stream_rpc_method_handler(
                     servicer.Connect,
@@ -109,6 +127,33 @@ class FleetService:
             '/fleetnas_protos.v1.FleetService/Enroll',
             fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollRequest.SerializeToString,
             fleetnas__protos_dot_v1_dot_fleet__pb2.EnrollResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetnas_protos.v1.FleetService/RenewCertificate',
+            fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateRequest.SerializeToString,
+            fleetnas__protos_dot_v1_dot_fleet__pb2.RenewCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

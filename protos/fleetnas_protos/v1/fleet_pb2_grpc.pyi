@@ -34,7 +34,11 @@ class FleetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FleetServiceAsyncStub: ...
     Enroll: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.EnrollRequest, _fleet_pb2.EnrollResponse]
-    """Turns a join token into a device record and a credential for `Connect`."""
+    """Turns a join token into a device record and a credential for `Connect`. On an encrypted fleet this is the
+    only call that needs no certificate.
+    """
+    RenewCertificate: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.RenewCertificateRequest, _fleet_pb2.RenewCertificateResponse]
+    """Certifies a new key of a device, which the current certificate tells; that one holds until it expires."""
     Connect: _grpc.StreamStreamMultiCallable[_fleet_pb2.AgentMessage, _fleet_pb2.ControllerMessage]
     """The session of one device; needs its credential. A second session of the same device ends the first.
     The agent sends `hello` first; silence of either side for long ends the session.
@@ -47,7 +51,11 @@ class FleetServiceAsyncStub(FleetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enroll: _aio.UnaryUnaryMultiCallable[_fleet_pb2.EnrollRequest, _fleet_pb2.EnrollResponse]  # type: ignore[assignment]
-    """Turns a join token into a device record and a credential for `Connect`."""
+    """Turns a join token into a device record and a credential for `Connect`. On an encrypted fleet this is the
+    only call that needs no certificate.
+    """
+    RenewCertificate: _aio.UnaryUnaryMultiCallable[_fleet_pb2.RenewCertificateRequest, _fleet_pb2.RenewCertificateResponse]  # type: ignore[assignment]
+    """Certifies a new key of a device, which the current certificate tells; that one holds until it expires."""
     Connect: _aio.StreamStreamMultiCallable[_fleet_pb2.AgentMessage, _fleet_pb2.ControllerMessage]  # type: ignore[assignment]
     """The session of one device; needs its credential. A second session of the same device ends the first.
     The agent sends `hello` first; silence of either side for long ends the session.
@@ -63,7 +71,17 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _fleet_pb2.EnrollRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.EnrollResponse, _abc.Awaitable[_fleet_pb2.EnrollResponse]]:
-        """Turns a join token into a device record and a credential for `Connect`."""
+        """Turns a join token into a device record and a credential for `Connect`. On an encrypted fleet this is the
+        only call that needs no certificate.
+        """
+
+    @_abc_1.abstractmethod
+    def RenewCertificate(
+        self,
+        request: _fleet_pb2.RenewCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.RenewCertificateResponse, _abc.Awaitable[_fleet_pb2.RenewCertificateResponse]]:
+        """Certifies a new key of a device, which the current certificate tells; that one holds until it expires."""
 
     @_abc_1.abstractmethod
     def Connect(

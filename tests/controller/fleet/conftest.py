@@ -89,7 +89,7 @@ class World:
     def enrol(self, device_id: str = "a") -> str:
         """Returns the credential."""
         token = self.enrolment.create_token(device_id)
-        return self.fleet.enrol(token.secret, device_id, description())[1]
+        return self.fleet.enrol(token.secret, device_id, description())[1].sha256
 
     def join(self, device_id: str = "a") -> str:
         """An enrolled, connected device; returns its name."""

@@ -11,7 +11,7 @@ from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_bytes(b"these are not the bytes of a database" * 200)
-    with pytest.raises(DataLossError, match=r"store\.db is damaged"):
+    with pytest.raises(DataLossError, match=r"store\.db' is damaged"):
         open_fleet_store(tmp_path / "store.db")
 
 

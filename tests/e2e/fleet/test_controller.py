@@ -11,6 +11,7 @@ import pytest
 
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import Artifact, MeasurementState
+from fleetnas_controller.listening import Tls
 from fleetnas_controller.server import ControllerServer
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
@@ -141,9 +142,9 @@ def test_port_in_use_is_one_line(served: Any, processes: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:7070", "192.0.2.1:7070", "example.org:7070"])
-def test_address_that_others_reach_is_refused(tmp_path: Path, listen: str) -> None:
+def test_plain_text_on_an_address_that_others_reach_is_refused(tmp_path: Path, listen: str) -> None:
     with pytest.raises(FailedPreconditionError, match="not a loopback"):
-        ControllerServer(tmp_path, listen)
+        ControllerServer(tmp_path, listen, tls=Tls.OFF)
 
 
 @pytest.mark.parametrize("listen", ["7070", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", ":1"])
