@@ -46,7 +46,8 @@ def limits(config: SearchConfig, reference_ms: Mapping[str, float]) -> tuple[Cap
     """
     caps = []
     for device in config.devices:
-        bounds = [] if config.max_latency_ms is None else [config.max_latency_ms]
+        absolute_ms = config.latency_cap_ms(device)
+        bounds = [] if absolute_ms is None else [absolute_ms]
         if config.latency_drop is not None:
             bounds.append((1.0 - config.latency_drop) * reference_ms[device])
         if bounds:
@@ -63,9 +64,10 @@ def report_caps(config: SearchConfig, confirmations: Sequence[Trial]) -> tuple[C
     reports = []
     for device in config.devices:
         readings = [one.readings[device] for one in confirmations if device in one.readings]
-        if config.max_latency_ms is not None:
+        absolute_ms = config.latency_cap_ms(device)
+        if absolute_ms is not None:
             found = [one.latency_ms for one in readings if _counts(one)]
-            reports.append(_judged("latency_ms", device, config.max_latency_ms, found))
+            reports.append(_judged("latency_ms", device, absolute_ms, found))
         if config.latency_drop is not None:
             found = [one.ratio for one in readings if _counts(one)]
             reports.append(_judged("latency_ratio", device, 1.0 - config.latency_drop, found))

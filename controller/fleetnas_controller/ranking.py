@@ -1,12 +1,22 @@
 """Which architecture is confirmed next, and which one is the answer."""
 
-__all__ = ["CONFIRMATION_COUNT", "answer", "next_confirmation", "rank_observed"]
+__all__ = [
+    "CONFIRMATION_COUNT",
+    "answer",
+    "front_observed",
+    "next_confirmation",
+    "next_of_front",
+    "rank_observed",
+]
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from fleetnas_controller.strategies.objective import violation
-from fleetnas_controller.strategies.strategy import Cap, Outcome
+import numpy as np
+
+from fleetnas_controller.strategies.hypervolume import nondominated
+from fleetnas_controller.strategies.objective import cost_readings, violation
+from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome
 from fleetnas_controller.trials import Trial, TrialState
 
 CONFIRMATION_COUNT = 2
@@ -32,6 +42,34 @@ def rank_observed(outcomes: Sequence[Outcome], caps: Sequence[Cap]) -> tuple[str
         return (miss, -sum(accuracies[key]) / len(accuracies[key]), key)
 
     return tuple(sorted(accuracies, key=order))
+
+
+def front_observed(
+    outcomes: Sequence[Outcome], caps: Sequence[Cap], costs: Sequence[Cost]
+) -> tuple[str, ...]:
+    """Keys of the architectures that none of the others beats in accuracy and every cost, by descending accuracy.
+
+    From the means of what was observed. Failed trials, those that break a cap and those without a reading for every
+    cost are left out; of equal ones the first stays.
+    """
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    for outcome in outcomes:
+        readings = cost_readings(outcome, costs)
+        if outcome.accuracy is not None and readings is not None and violation(outcome, caps) == 0.0:
+            rows[outcome.architecture.key].append([-outcome.accuracy, *(one.value for one in readings)])
+    if not rows:
+        return ()
+    points = np.array([np.mean(values, axis=0) for values in rows.values()])
+    keys = list(rows)
+    return tuple(keys[row] for row in sorted(nondominated(points), key=lambda row: points[row, 0]))
+
+
+def next_of_front(front: Sequence[str], confirmations: Sequence[Trial], count: int) -> str | None:
+    """The member of a front to confirm next: of ``count`` spread evenly along it, the first that was not yet."""
+    done = {one.architecture for one in confirmations}
+    last = max(count - 1, 1)
+    spread = [front[round(index * (len(front) - 1) / last)] for index in range(min(count, len(front)))]
+    return next((text for text in (*spread, *front) if text not in done), None)
 
 
 def next_confirmation(

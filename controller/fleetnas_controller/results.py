@@ -1,6 +1,6 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "summary_lines"]
+__all__ = ["document", "front_lines", "summary_lines"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -38,6 +38,7 @@ def document(
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
         "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
+        "front": [_network(_confirmations(outcome, one) or _nearest(outcome, one)) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
         "artifacts": {
             name: str(path)
@@ -83,6 +84,30 @@ def _claim(change: Mapping[str, float]) -> str:
     if abs(change["value"]) < resolution:
         return f"none beyond {100 * resolution:.1f} %, the device's resolution"
     return f"{100 * change['value']:+.1f} %"
+
+
+def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
+    """The front as a table: a header and one row for each network, by descending accuracy; empty without one."""
+    front = result.get("front", [])
+    if not front:
+        return []
+    devices = list(front[0]["latency_ms"])
+    rows = [["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]]
+    for network in front:
+        latencies = [network["latency_ms"][device] for device in devices]
+        rows.append(
+            [
+                network["architecture"],
+                f"{network['accuracy']:.2f} %",
+                *(
+                    f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
+                    for one in latencies
+                ),
+                f"{network['macs'] / 1e6:.1f}",
+                f"{network['params'] / 1e6:.2f}",
+            ]
+        )
+    return rows
 
 
 def _attempts(trial: Trial) -> int:

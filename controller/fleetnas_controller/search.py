@@ -9,10 +9,17 @@ from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
+from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.pending_trial import PendingTrial
-from fleetnas_controller.ranking import answer, next_confirmation, rank_observed
+from fleetnas_controller.ranking import (
+    answer,
+    front_observed,
+    next_confirmation,
+    next_of_front,
+    rank_observed,
+)
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.strategy import Cap, Outcome, Problem, Ranks, Reading, Strategy
+from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome, Problem, Ranks, Reading, Strategy
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.model import LatencyModel
@@ -57,6 +64,7 @@ class SearchOutcome:
     Attributes:
         found: Text form of the answer; None when no confirmed architecture keeps the caps.
         ranking: Evaluated architectures in text form, the best first.
+        front: Text forms of the front by descending accuracy, where one was searched.
         reference_ms: By device, the reference's latency at the start; what relative caps were shares of.
     """
 
@@ -65,6 +73,7 @@ class SearchOutcome:
     caps: tuple[Cap, ...]
     reference_ms: Mapping[str, float]
     trials: tuple[Trial, ...]
+    front: tuple[str, ...] = ()
 
 
 class Search:
@@ -127,7 +136,13 @@ class Search:
         self._run_phase(TrialPhase.REFERENCE, 1, 1, lambda: reference)
         self._take_reference()
         caps = limits(self._config, self._reference_ms)
-        problem = Problem(self._space, caps, accuracy_noise=self._accuracy.noisy)
+        problem = Problem(
+            self._space,
+            caps,
+            accuracy_noise=self._accuracy.noisy,
+            costs=costs(self._config),
+            worst_accuracy=worst_accuracy_percent(self._config),
+        )
         strategy = self._make_strategy(problem)
         for trial in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._tell(strategy, trial)
@@ -139,7 +154,8 @@ class Search:
             lambda trial: self._tell(strategy, trial),
         )
         ranking = self._ranking(strategy, caps)
-        self._confirm(ranking)
+        front = self._front(caps, problem.costs)
+        self._confirm(ranking, front)
         confirmations = self._in_order(TrialPhase.CONFIRM)
         return SearchOutcome(
             found=answer(ranking, confirmations, self._keeps),
@@ -147,6 +163,7 @@ class Search:
             caps=caps,
             reference_ms=dict(self._reference_ms),
             trials=tuple(self._all[number] for number in sorted(self._all)),
+            front=front,
         )
 
     def _run_phase(
@@ -242,11 +259,13 @@ class Search:
             accuracy_source=f"{accuracy.source} ({accuracy.fidelity})",
         )
 
-    def _confirm(self, ranking: Sequence[str]) -> None:
-        """Measures the best again, alone and longer, until one is sure or the budget is spent."""
+    def _confirm(self, ranking: Sequence[str], front: Sequence[str]) -> None:
+        """Measures the best again, alone and longer, until one is sure or the budget is spent; of a front, many."""
 
         def following() -> str | None:
             done = self._in_order(TrialPhase.CONFIRM)
+            if front:
+                return next_of_front(front, done, self._config.confirming_count)
             return next_confirmation(ranking, done, self._keeps)
 
         for begun in range(1, self._config.confirming_count + 1):
@@ -315,6 +334,13 @@ class Search:
             return tuple(self._space.format(one) for one in strategy.rank())
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in rank_observed(outcomes, caps))
+
+    def _front(self, caps: Sequence[Cap], axes: Sequence[Cost]) -> tuple[str, ...]:
+        if not axes:
+            return ()
+        outcomes = [self._outcome(one) for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+        text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
+        return tuple(text_of[key] for key in front_observed(outcomes, caps, axes))
 
     def _rng(self, purpose: str, number: int) -> Random:
         return Random(f"{self._config.seed}/{purpose}/{number}")

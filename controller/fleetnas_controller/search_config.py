@@ -19,8 +19,12 @@ class SearchConfig:
         accuracy: An accuracy source, e.g. ``"table:nas-bench-macro"``.
         devices: Names of the devices every candidate is measured on.
         max_latency_ms: Cap on each device's latency; None: no absolute cap.
+        device_max_latency_ms: Caps of single devices, by name, instead of that one.
         latency_drop: Cap relative to the reference network measured beside it: 0.2 means 20 % faster.
         max_macs, max_params: Counts; None: no cap.
+        objectives: Empty: the most accurate network is searched. Else the axes of a front, each a name out of
+            ``accuracy``, ``latency`` (of every device), ``macs``, ``params``, optionally with the worst value that
+            is of any use: ``("accuracy:85", "latency:30")``.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -31,9 +35,11 @@ class SearchConfig:
     accuracy: str
     devices: tuple[str, ...]
     max_latency_ms: float | None = None
+    device_max_latency_ms: Mapping[str, float] = field(default_factory=dict)
     latency_drop: float | None = None
     max_macs: float | None = None
     max_params: float | None = None
+    objectives: tuple[str, ...] = ()
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)
@@ -51,10 +57,24 @@ class SearchConfig:
             limit = getattr(self, name)
             if limit is not None and not limit > 0.0:
                 raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a number above zero.")
+        for device, limit_ms in self.device_max_latency_ms.items():
+            if device not in self.devices or not limit_ms > 0.0:
+                raise InvalidArgumentError(
+                    f"the latency cap of device '{device}' is {limit_ms:g} ms; cap a device of the search "
+                    f"({','.join(self.devices)}), above zero."
+                )
         if not self.devices or len(set(self.devices)) != len(self.devices):
             raise InvalidArgumentError(
                 f"the devices are '{','.join(self.devices)}'; name at least one, and each only once."
             )
+
+    def latency_cap_ms(self, device: str) -> float | None:
+        """The absolute cap on a device's latency; None where there is none."""
+        return self.device_max_latency_ms.get(device, self.max_latency_ms)
+
+    @property
+    def seeks_front(self) -> bool:
+        return bool(self.objectives)
 
     @property
     def confirming_count(self) -> int:
@@ -69,6 +89,7 @@ class SearchConfig:
     def to_json(self) -> str:
         values = asdict(self)
         values["strategy_options"] = dict(self.strategy_options)
+        values["device_max_latency_ms"] = dict(self.device_max_latency_ms)
         return json.dumps(values, sort_keys=True)
 
     @classmethod
@@ -83,7 +104,8 @@ class SearchConfig:
                     f"the stored search has settings this version does not know ({', '.join(unknown)}): "
                     "it was written by a newer FleetNAS; upgrade."
                 )
-            return cls(**{**values, "devices": tuple(values["devices"])})
+            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives")}
+            return cls(**{**values, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error
 

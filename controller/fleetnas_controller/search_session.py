@@ -20,6 +20,7 @@ from typing import Any
 from fleetnas_controller.caps import limits
 from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import MeasurementRecord, Selector
+from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.progress import SearchProgress
 from fleetnas_controller.results import document
 from fleetnas_controller.run_folder import RunFolder
@@ -286,9 +287,8 @@ def check_config(config: SearchConfig) -> None:
     """
     space = space_of(config.space)
     accuracy_source(config.accuracy)
-    create_strategy(
-        config.strategy, Problem(space), budget=config.searching_count, options=config.strategy_options
-    )
+    problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
+    create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:
         _selector(device)
 

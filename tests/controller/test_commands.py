@@ -2,6 +2,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,10 @@ def test_wrong_usage_exits_with_two() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["search", "--latency-drop", "lots"])
     assert ended.value.code == 2
+
+
+def test_as_many_caps_as_devices_are_one_each(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    caps = ["--max-latency-ms", "15", "--max-latency-ms", "40", "--max-latency-ms", "50"]
+    devices = ["--device", "pixel3", "--device", "rk3288"]
+    assert main(["search", *devices, *caps, "--runs-dir", str(tmp_path)]) == 1
+    assert "3 --max-latency-ms came with 2 --device" in capsys.readouterr().err

@@ -144,6 +144,18 @@ def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.C
     assert "missing.csv" in capsys.readouterr().err
 
 
+def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = _search(made_up_table, tmp_path, capsys, "--objectives", "accuracy,latency", "--budget", "30")
+    points = [(one["accuracy"], one["latency_ms"]["replay"]["median"]) for one in result["front"]]
+    assert len(points) >= 4
+    assert points == sorted(points, reverse=True)
+    sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
+    assert sources[0] == sources[-1] == "confirmed, replayed"
+    assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()
+
+
 def test_store_of_a_newer_version_is_refused(
     made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetnas_controller.results import summary_lines
+from fleetnas_controller.results import front_lines, summary_lines
 
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
@@ -24,6 +24,9 @@ def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
 def print_search(result: Mapping[str, Any]) -> None:
     """The README's table, what stands behind each column, and where the files are."""
     print_rows(summary_lines(result))
+    front = front_lines(result)
+    if front:
+        print_rows(front, "front")
     reference, found = result["reference"], result["found"]
     console = Console(highlight=False)
     console.print(

@@ -17,6 +17,8 @@ killed goes on with --name NAME --resume and repeats no finished measurement.
 examples:
   fleetnas search --latency-drop 20%
   fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
+  fleetnas search --objectives accuracy,latency --budget 80
+  fleetnas search --controller 127.0.0.1:7070 --device pixel3 --max-latency-ms 15 --device rk3288 --max-latency-ms 40
   fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
 
 exit codes: 0 found; 1 an error; 2 wrong usage; 3 no confirmed network keeps the caps (the nearest miss is named)
@@ -37,14 +39,31 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--option", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the strategy"
     )
     parser.add_argument("--accuracy", help="accuracy source (default: table:nas-bench-macro)")
-    parser.add_argument("--device", help="devices by name, with commas between (default: host, this machine)")
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="D[,D..]",
+        help="devices by name, with commas between (default: host, this machine); may be given several times",
+    )
     caps = parser.add_mutually_exclusive_group()
-    caps.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency cap on each device")
+    caps.add_argument(
+        "--max-latency-ms",
+        action="append",
+        type=float,
+        metavar="MS",
+        help="latency cap on each device; as many as there are --device: each on its own",
+    )
     caps.add_argument(
         "--latency-drop", type=_share, metavar="20%", help="cap: this much faster than the space's reference"
     )
     parser.add_argument("--max-macs", type=_count, metavar="N", help="cap on multiply-accumulates, e.g. 80M")
     parser.add_argument("--max-params", type=_count, metavar="N", help="cap on parameters, e.g. 2.5M")
+    parser.add_argument(
+        "--objectives",
+        metavar="A,B",
+        help="search a front instead of one network: accuracy and one or more of latency, macs, params; a worst "
+        "value that is still of use may follow, e.g. accuracy:85,latency:30",
+    )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     parser.add_argument("--name", help="name of the run (default: SPACE-STRATEGY-1, -2, ...)")
@@ -100,11 +119,12 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "space": args.space,
         "strategy": args.strategy,
         "accuracy": args.accuracy,
-        "devices": None if args.device is None else _devices(args.device),
-        "max_latency_ms": args.max_latency_ms,
+        "devices": None if args.device is None else _listed(",".join(args.device)),
+        **_latency_caps(args.device or [], args.max_latency_ms or []),
         "latency_drop": args.latency_drop,
         "max_macs": args.max_macs,
         "max_params": args.max_params,
+        "objectives": None if args.objectives is None else _listed(args.objectives),
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,
@@ -114,7 +134,20 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _devices(text: str) -> tuple[str, ...]:
+def _latency_caps(devices: list[str], limits_ms: list[float]) -> dict[str, Any]:
+    """One cap is on every device; several are on one ``--device`` each, in the order they were given."""
+    if len(limits_ms) <= 1:
+        return {"max_latency_ms": limits_ms[0]} if limits_ms else {}
+    if len(limits_ms) != len(devices):
+        raise InvalidArgumentError(
+            f"{len(limits_ms)} --max-latency-ms came with {len(devices)} --device: give one cap for all devices, or "
+            "one for each --device."
+        )
+    pairs = zip(devices, limits_ms, strict=True)
+    return {"device_max_latency_ms": {one: limit for text, limit in pairs for one in _listed(text)}}
+
+
+def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 

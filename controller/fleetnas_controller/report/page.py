@@ -8,6 +8,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.results import front_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def render_page(
         f"{result['seed']}: {result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s.</p>",
         _table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
+        _front(result),
         _caps(result),
         _words(result),
         *(_figure(name, figure) for name, figure in figures.items()),
@@ -62,6 +64,11 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:])
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _front(result: Mapping[str, Any]) -> str:
+    rows = front_lines(result)
+    return "<h2>Front</h2>" + _table(rows) if rows else ""
 
 
 def _caps(result: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
 
 _PARENTS = 15
-_AUTO = {True: "features", False: "blocks"}
+_AUTO = {True: "features", False: "switching"}
 _RENEWED = 24
 """Candidates replaced after each trial where the pool is not the whole space; features of more cost too much."""
 
@@ -37,11 +37,9 @@ class PredictorSearch:
         budget: Number of evaluations of the whole search; None: not known, no part is kept for second looks.
         initial_count: Architectures evaluated before the models choose.
         last_share: Part of the budget that is kept for second looks.
-        latency_model: ``blocks`` (the latency table's model) or ``features`` (a Gaussian process over the space's
-            features). Under a cap of 60 % on NAS-Bench-Macro with latencies made from MACs and 5 % scatter, regret
-            at 200 evaluations was .024 with blocks and .087 with features (8 seeds); features cost less, 1.2
-            against 3.0 CPU seconds for such a search, and stay cheap at thousands of trials.
-
+        latency_model: ``auto``, or one of ``latency_belief.BELIEFS``: ``blocks`` (the latency table's model),
+            ``features`` (a Gaussian process), ``switching`` (from one to the other as networks get many). ``auto``
+            is ``features`` for a front, which wants a model at all latencies, and else ``switching``.
         design_seed: Draws one of the architectures begun with; searches of an exact source are all alike without.
 
     Raises:

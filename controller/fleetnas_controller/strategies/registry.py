@@ -27,11 +27,12 @@ _PACKAGE = "fleetnas_controller.strategies"
 _BUILT_IN: Mapping[str, tuple[str, str]] = {
     "annealing": ("annealing", "SimulatedAnnealing"),
     "evolution": ("evolution", "RegularizedEvolution"),
+    "local-search": ("local_search", "LocalSearch"),
     "predictor": ("predictor", "PredictorSearch"),
     "random": ("random_search", "RandomSearch"),
 }
 
-_ONE_ANSWER = ("annealing", "evolution", "optuna-cmaes")
+_ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes")
 """They climb by one number and cannot search a front."""
 
 _OPTUNA = "optuna-"

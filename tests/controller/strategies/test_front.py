@@ -117,7 +117,7 @@ def test_strategies_that_know_fronts_survive_trials_without_latency(
     assert strategy.ask([], Random("next")).space == tiny_space.name
 
 
-@pytest.mark.parametrize("name", ["annealing", "evolution", "optuna-cmaes"])
+@pytest.mark.parametrize("name", ["annealing", "evolution", "local-search", "optuna-cmaes"])
 def test_strategies_that_find_one_network_refuse_a_front(tiny_space: SearchSpace, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="finds one network, not a front"):
         create_strategy(name, Problem(tiny_space, costs=(_LATENCY,)))
