@@ -10,6 +10,7 @@ import csv
 import gzip
 import math
 import random
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 
 _ROUNDS = 10
 _RUNS_A_ROUND = 6
+_ENCODING = "utf-8-sig"  # spreadsheets begin a file with a mark
 _ARCHITECTURE = b"architecture"
 
 
@@ -122,11 +124,24 @@ def _architecture(model: bytes) -> str:
 
 def _read(table: Path) -> Mapping[str, float]:
     try:
-        with gzip.open(table, "rt") if table.suffix == ".gz" else table.open() as file:
+        with (
+            gzip.open(table, "rt", encoding=_ENCODING)
+            if table.suffix == ".gz"
+            else table.open(encoding=_ENCODING) as file
+        ):
             found = dict(_rows(csv.DictReader(file)))
     except FileNotFoundError:
         raise NotFoundError(f"no table '{table}' to replay. Check the path.") from None
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        csv.Error,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise InvalidArgumentError(
             f"'{table}' is no latency table: a CSV with the columns arch and latency_ms is ({error})."
         ) from error
@@ -139,5 +154,7 @@ def _read(table: Path) -> Mapping[str, float]:
 
 def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[str, float]]:
     for row in reader:
-        digits = row["arch"].strip()
-        yield ",".join(digits) if digits.isdigit() else digits, float(row["latency_ms"])
+        digits, latency_ms = row["arch"].strip(), float(row["latency_ms"])
+        if not 0.0 < latency_ms < math.inf:
+            raise ValueError(f"line {reader.line_num}: '{digits}' takes {latency_ms:g} ms")
+        yield ",".join(digits) if digits.isdigit() else digits, latency_ms
