@@ -81,7 +81,7 @@ class SearchSession:
         """
         # Mistakes are found before anything is made on the disk.
         if not self._settings.resume:
-            _check(_configured(self._given))
+            self._check(_configured(self._given))
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
             config = self._opened(trials)
@@ -91,13 +91,37 @@ class SearchSession:
             with SearchProgress(config, quiet=quiet) as progress:
                 return self._search(config, trials, progress)
 
+    def _check(self, config: SearchConfig) -> None:
+        """Every name in the settings, before anything is begun."""
+        space = space_of(config.space)
+        accuracy_source(config.accuracy)
+        create_strategy(
+            config.strategy, Problem(space), budget=config.searching_count, options=config.strategy_options
+        )
+        for device in config.devices:
+            _selector(device)
+        if self._settings.controller is None:
+            self._embedded_agent(config)
+        elif self._settings.replay is not None:
+            raise InvalidArgumentError(
+                f"--replay '{self._settings.replay}' plays a table here, --controller measures elsewhere: give one."
+            )
+        else:
+            find_credentials(self._settings.data_dir)
+
     def _opened(self, trials: Trials) -> SearchConfig:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
             trials.create_search(SearchRecord(config, time.time()))
             return config
-        stored = trials.search(self._given["name"]).config
+        try:
+            stored = trials.search(self._given["name"]).config
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"'{self._folder.path}' holds no search: it was stopped before it began, or its store is lost. "
+                "Delete that folder and start again without --resume."
+            ) from error
         changed = [name for name, value in self._given.items() if getattr(stored, name) != value]
         if changed:
             was = ", ".join(f"{name}={getattr(stored, name)}" for name in changed)
@@ -167,14 +191,16 @@ class SearchSession:
         device = "host" if self._settings.replay is None else "replay"
         arguments = ["--driver", device]
         if self._settings.replay is not None:
+            if not self._settings.replay.is_file():
+                raise NotFoundError(f"no table '{self._settings.replay}' to replay. Check the path.")
             arguments += ["--table", str(self._settings.replay.absolute())]
         elif self._settings.core is not None:
             arguments += ["--core", str(self._settings.core)]
         unknown = [one for one in config.devices if one != device]
         if unknown:
             raise NotFoundError(
-                f"no device '{unknown[0]}' in the embedded fleet; {near_names(unknown[0], [device])}. For devices "
-                "of a fleet name its --controller."
+                f"no device '{unknown[0]}' in the embedded fleet (devices of another want its --controller); "
+                f"{near_names(unknown[0], [device])}"
             )
         return device, tuple(arguments)
 
@@ -262,17 +288,6 @@ def _configured(given: Mapping[str, Any]) -> SearchConfig:
         "devices": ("host",),
     }
     return SearchConfig(**{**defaults, **given})
-
-
-def _check(config: SearchConfig) -> None:
-    """Every name in the settings, before anything is begun."""
-    space = space_of(config.space)
-    accuracy_source(config.accuracy)
-    create_strategy(
-        config.strategy, Problem(space), budget=config.searching_count, options=config.strategy_options
-    )
-    for device in config.devices:
-        _selector(device)
 
 
 def _selector(device: str) -> Selector:
