@@ -44,3 +44,13 @@ def test_wrong_usage_exits_with_two() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["search", "--latency-drop", "lots"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [(">/dev/full", 1, "fleetnas: the output cannot be written (No space left on device)."), (">&-", 0, "")],
+)
+def test_output_that_cannot_be_written_gives_at_most_one_line(redirection: str, code: int, said: str) -> None:
+    command = f"{sys.executable} -m fleetnas_controller.cli completion bash {redirection}"
+    answer = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert (answer.returncode, answer.stderr.strip()) == (code, said)
