@@ -3,6 +3,7 @@
 __all__ = ["SearchConfig"]
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
@@ -49,8 +50,8 @@ class SearchConfig:
             )
         for name in ("max_latency_ms", "max_macs", "max_params"):
             limit = getattr(self, name)
-            if limit is not None and not limit > 0.0:
-                raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a number above zero.")
+            if limit is not None and not 0.0 < limit < math.inf:
+                raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a finite number above zero.")
         if not self.devices or len(set(self.devices)) != len(self.devices):
             raise InvalidArgumentError(
                 f"the devices are '{','.join(self.devices)}'; name at least one, and each only once."

@@ -93,6 +93,7 @@ def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
         (("--budget", "1"), "budget is 1"),
         (("--option", "nonsense"), "KEY=VALUE"),
         (("--max-macs", "-5"), "max_macs"),
+        (("--max-latency-ms", "inf"), "max_latency_ms"),
         (("--resume",), "no search 'one'"),
         (("--controller", "127.0.0.1:1"), "give one"),
         (("--replay", "absent.csv"), "no table 'absent.csv'"),
