@@ -91,12 +91,23 @@ async def _serve(args: argparse.Namespace) -> None:
     from fleetnas_agents.agent import Agent, AgentSettings
     from fleetnas_agents.state import AgentState
 
-    settings = AgentSettings(controller=args.controller, device_id=args.id)
-    agent = Agent(_driver(args), AgentState(args.state_dir), settings, _join_text(args))
-    running = asyncio.ensure_future(agent.run())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    settings = AgentSettings(controller=_address(args.controller), device_id=args.id)
+    state = AgentState(args.state_dir)
+    with state.held():
+        agent = Agent(_driver(args), state, settings, _join_text(args))
+        running = asyncio.ensure_future(agent.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise InvalidArgumentError(
+            f"--controller '{text}' is no address: write HOST:PORT, e.g. 127.0.0.1:7070."
+        )
+    return text
 
 
 def _driver(args: argparse.Namespace) -> Driver:
@@ -131,6 +142,10 @@ def _token(args: argparse.Namespace) -> str:
     except OSError as error:
         raise NotFoundError(
             f"the token file '{args.token_file}' cannot be read ({error.strerror})."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            f"the token file '{args.token_file}' holds no token: write one with 'fleetnas device token'."
         ) from error
 
 

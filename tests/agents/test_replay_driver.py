@@ -48,3 +48,10 @@ def test_table_of_a_spreadsheet_is_read(tmp_path: Path, begin: bytes) -> None:
     table = tmp_path / "table.csv"
     table.write_bytes(begin + b"arch,latency_ms\r\n12,3.5\r\n")
     assert ReplayDriver(table).describe().model == "table"
+
+
+@pytest.mark.parametrize("options", [{"noise": float("nan")}, {"noise": -1.0}, {"pause_s": float("inf")}])
+def test_noise_or_pause_that_is_none_is_refused(tmp_path: Path, options: dict[str, float]) -> None:
+    (tmp_path / "table.csv").write_text("arch,latency_ms\n12,3.5\n", encoding="utf-8")
+    with pytest.raises(InvalidArgumentError, match="give a number from zero on"):
+        ReplayDriver(tmp_path / "table.csv", **options)

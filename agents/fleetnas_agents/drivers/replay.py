@@ -56,6 +56,9 @@ class ReplayDriver:
         pause_s: float = 0.0,
         labels: tuple[tuple[str, str], ...] = (),
     ) -> None:
+        for name, value in (("--noise", noise), ("--pause-s", pause_s)):
+            if not 0.0 <= value < math.inf:
+                raise InvalidArgumentError(f"{name} is {value:g}; give a number from zero on.")
         self._latency_ms = _read(table)
         self._model = table.name.partition(".")[0]
         self._noise = noise

@@ -110,6 +110,13 @@ def test_agent_without_a_good_token_ends_with_one_line(served: Any, processes: A
     assert "token" in said.splitlines()[-1]
 
 
+def test_agent_with_an_id_that_cannot_be_ends_with_one_line(served: Any, processes: Any) -> None:
+    token = served.client.create_join_token().secret
+    agent = processes.agent(served.address, token, device_id="a b")
+    assert agent.wait(20) == 1
+    assert "'a b' is no name in devices" in agent.stderr.read().splitlines()[-1]
+
+
 def test_expired_token_is_said(served: Any, processes: Any) -> None:
     token = served.client.create_join_token(ttl_s=0.001).secret
     agent = processes.agent(served.address, token)
