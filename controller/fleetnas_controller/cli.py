@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 an error of ours, in one line; 2 wrong usage; 3 no architecture satisfies the constraints;
         130 interrupted.
     """
+    # gRPC writes lines of its own about connections that fail; the errors of the calls say the same.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         args = build_parser().parse_args(argv)
         code = int(args.run(args))

@@ -157,6 +157,7 @@ class SearchSession:
                 selectors={device: _selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,
+                silent=lambda: _say_who_is_silent(config, client, progress),
             )
             outcome = search.run(_capacity(config, client))
         recorder.learn()
@@ -314,6 +315,14 @@ def _capacity(config: SearchConfig, client: Any) -> int:
         selector = _selector(device)
         counts.append(sum(selector.matches(one) for one in client.list_devices()))
     return max(1, min(counts))
+
+
+def _say_who_is_silent(config: SearchConfig, client: Any, progress: SearchProgress) -> None:
+    """Raises NotFoundError when a device that the search names was removed from the fleet."""
+    for name in config.devices:
+        if "=" not in name:
+            device = client.get_device(name)
+            progress.say(f"waiting for '{name}', which is {device.state} {device.reason}".rstrip())
 
 
 def _statistic(kind: str) -> Statistic:
