@@ -23,7 +23,11 @@ from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_p
 from fleetnas_agents.work import Work
 from fleetnas_protos.join import JoinText
 from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import FailedPreconditionError, PermissionDeniedError
+from fleetnas_search_spaces.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class Agent:
 
         Raises:
             PermissionDeniedError: The controller refuses this agent, and there is no token to enrol it with.
+            InvalidArgumentError: It cannot enrol under this id, or not at this address.
         """
         watchdog = asyncio.create_task(self._watch_lease())
         attempt = 0
@@ -116,6 +121,8 @@ class Agent:
                 raise
             return f"{error} Enrolling again"
         except aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT and not membership.joined:
+                raise InvalidArgumentError(str(error.details())) from error
             if error.code() not in _REFUSED:
                 return f"{error.code().name}: {error.details()}"
             if not membership.leave():

@@ -103,12 +103,21 @@ async def _serve(args: argparse.Namespace) -> None:
         await running
 
 
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise InvalidArgumentError(
+            f"--controller '{text}' is no address: write HOST:PORT, e.g. 127.0.0.1:7070."
+        )
+    return text
+
+
 async def _run(args: argparse.Namespace) -> None:
     from fleetnas_agents.agent import Agent, AgentSettings
     from fleetnas_agents.state import AgentState
 
     labels = tuple(_label(one) for one in args.label)
-    settings = AgentSettings(args.controller, args.id, backoff_cap_s=args.reconnect_cap_s)
+    settings = AgentSettings(_address(args.controller), args.id, backoff_cap_s=args.reconnect_cap_s)
     if args.driver == "replay":
         from fleetnas_agents.drivers.replay.fleet import run_devices
 
@@ -117,7 +126,9 @@ async def _run(args: argparse.Namespace) -> None:
     from fleetnas_agents.drivers.host import HostDriver
 
     driver = HostDriver(core=args.core, thread_count=args.threads, labels=labels)
-    await Agent(driver, AgentState(args.state_dir), settings, _join_text(args)).run()
+    state = AgentState(args.state_dir)
+    with state.held():
+        await Agent(driver, state, settings, _join_text(args)).run()
 
 
 def _join_text(args: argparse.Namespace) -> "JoinText":
@@ -139,6 +150,10 @@ def _token(args: argparse.Namespace) -> str:
     except OSError as error:
         raise NotFoundError(
             f"the token file '{args.token_file}' cannot be read ({error.strerror})."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            f"the token file '{args.token_file}' holds no token: write one with 'fleetnas device token'."
         ) from error
 
 

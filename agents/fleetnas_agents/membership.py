@@ -23,7 +23,7 @@ from fleetnas_agents.wire import description_to_pb
 from fleetnas_protos.identity import Identity
 from fleetnas_protos.join import CONTROLLER_NAME, JoinText
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import FailedPreconditionError, PermissionDeniedError
+from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ class Membership:
 
         Raises:
             PermissionDeniedError: There is nothing to join with.
-            FailedPreconditionError: The certificate has expired, or plain text would leave this machine.
+            FailedPreconditionError: The certificate has expired.
+        InvalidArgumentError: Plain text would leave this machine; a credential for elsewhere still holds.
             grpc.aio.AioRpcError: The controller refuses, or is not there.
         """
         if not self.joined:
@@ -147,7 +148,7 @@ class Membership:
     def _plain(self) -> aio.Channel:
         host = self.controller.rpartition(":")[0].strip("[]")
         if not _is_loopback(host):
-            raise FailedPreconditionError(
+            raise InvalidArgumentError(
                 f"'{host}' is not this machine, and the credential would travel in plain text: run the controller "
                 "with 'fleetnas serve --listen ADDRESS', which encrypts, and join with a token of it."
             )

@@ -3,12 +3,13 @@
 __all__ = ["AgentState"]
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -16,7 +17,7 @@ from google.protobuf.message import DecodeError
 from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
 from fleetnas_protos.identity import Identity, parse_identity
 from fleetnas_protos.v1 import fleet_pb2
-from fleetnas_search_spaces.errors import DataLossError, ResourceExhaustedError
+from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, ResourceExhaustedError
 
 _CACHE_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
@@ -32,9 +33,35 @@ class AgentState:
     def __init__(self, folder: Path, cache_bytes: int = _CACHE_BYTES) -> None:
         self._folder = folder
         self._cache_bytes = cache_bytes
-        for name in ("cache", "reports", "jobs"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        for left in (folder / "jobs").iterdir():
+        try:
+            for name in ("cache", "reports", "jobs"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / "lock").touch()
+        except OSError as error:
+            raise FailedPreconditionError(
+                f"the agent's folder '{folder}' cannot be used ({error.strerror}): choose another with --state-dir."
+            ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the folder for this process, and clears away what an earlier one left.
+
+        Raises:
+            FailedPreconditionError: Another agent works in it: each device needs a folder of its own.
+        """
+        with (self._folder / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FailedPreconditionError(
+                    f"another agent works in '{self._folder}': choose another folder with --state-dir."
+                ) from error
+            self.clear()
+            yield
+
+    def clear(self) -> None:
+        """Takes away the folders of jobs that an earlier process left; call it while nobody else works here."""
+        for left in (self._folder / "jobs").iterdir():
             shutil.rmtree(left, ignore_errors=True)
 
     @property

@@ -3,12 +3,15 @@
 __all__ = ["build_parser", "main"]
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from fleetnas_controller.commands import access, completion, fleet, latency, report, search
 from fleetnas_search_spaces.errors import FleetNASError, InfeasibleError
+
+_LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 _EPILOG = """\
 examples:
@@ -41,11 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 an error of ours, in one line; 2 wrong usage; 3 no architecture satisfies the constraints;
         130 interrupted.
     """
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    # gRPC writes lines of its own about connections that fail; the errors of the calls say the same.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
+        args = build_parser().parse_args(argv)
         code = int(args.run(args))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None when the caller closed it
+            sys.stdout.flush()
         return code
     except InfeasibleError as error:
         print(f"fleetnas: {error}", file=sys.stderr)
@@ -56,9 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fleetnas: interrupted; a search goes on with --resume.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if error.filename is not None or error.errno not in _LOST_OUTPUT:
+            raise
         # Whoever read our output is gone; writing the rest, or flushing it at exit, would only fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"fleetnas: the output cannot be written ({error.strerror}).", file=sys.stderr)
         return 1
 
 

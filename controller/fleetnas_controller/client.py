@@ -81,7 +81,8 @@ class FleetClient:
         self._answered = False
         if isinstance(credentials, str):
             credentials = Credentials(token=credentials)
-        self._metadata = () if credentials.identity else (("authorization", f"Bearer {credentials.token}"),)
+        self._encrypted = credentials.identity is not None
+        self._metadata = () if self._encrypted else (("authorization", f"Bearer {credentials.token}"),)
         options = (
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.enable_http_proxy", 0),
@@ -444,8 +445,11 @@ class FleetClient:
     def _error(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE and not _is_from_servicer(error):
+            how, hint = ("in plain text", "without --tls on")
+            if self._encrypted:
+                how, hint = ("with encryption", "encrypted, and does the certificate still hold")
             return UnavailableError(
-                f"no controller answers at {self._address}. Is 'fleetnas serve' running there?"
+                f"no controller answers at {self._address} {how}. Is 'fleetnas serve' running there, {hint}?"
             )
         return error_of_status(code, details)
 

@@ -100,8 +100,10 @@ class EmbeddedFleet:
             UnavailableError: It did not come in time, or keeps dying; with its last words.
         """
         deadline = time.monotonic() + self._wait_s
+        how = f"did not join within {self._wait_s:g} s"
         while time.monotonic() < deadline:
             if self._process.poll() is not None and self._ended.is_set():
+                how = f"ended {_RESTARTS_A_MINUTE + 1} times"
                 break
             try:
                 if self.client.get_device(self._agent.device).state is DeviceState.ONLINE:
@@ -110,8 +112,7 @@ class EmbeddedFleet:
                 pass  # not enrolled yet
             time.sleep(_POLL_S)
         raise UnavailableError(
-            f"the agent of '{self._agent.device}' did not join within {self._wait_s:g} s; its log "
-            f"'{self._log}' ends with: {self._last_words()}"
+            f"the agent of '{self._agent.device}' {how}; its log '{self._log}' ends with: {self._last_words()}"
         )
 
     def _serve(self, started: "Future[str]") -> None:

@@ -19,6 +19,7 @@ from fleetnas_search_spaces.errors import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_STEM_LENGTH = 56  # which leaves room for a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class RunFolder:
 
 
 def free_name(runs_dir: Path, stem: str) -> str:
-    """The first of ``stem-1``, ``stem-2``, ... that no folder has."""
+    """The first of ``stem-1``, ``stem-2``, ... that no folder has; what cannot stand in a name is left out."""
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", stem).strip("-.")[:_STEM_LENGTH]
     number = 1
     while (runs_dir / f"{stem}-{number}").exists():
         number += 1

@@ -88,6 +88,7 @@ class Search:
         make_strategy: Gets the problem, once the reference is measured and the caps have their units.
         now_s: Seconds since 1970.
         plan_of: The measurement plan for a device in a phase.
+        silent: Called whenever no measurement has ended for a minute; raises when there is nothing to wait for.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Search:
         selectors: Mapping[str, Selector],
         observer: Observer,
         now_s: Callable[[], float],
+        silent: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._space = space
@@ -117,6 +119,7 @@ class Search:
         self._selectors = selectors
         self._observer = observer
         self._now_s = now_s
+        self._silent = silent
         self._all: dict[int, Trial] = {one.number: one for one in trials.trials(config.name)}
         self._pending: dict[int, PendingTrial] = {}
         self._records: dict[int, list[MeasurementRecord]] = {}
@@ -227,8 +230,11 @@ class Search:
     def _collect(self) -> list[Trial]:
         """Waits for measurements and returns the trials that ended with them, stored."""
         names = [name for one in self._pending.values() for name in one.names]
-        ended = []
-        for record in self._fleet.wait_any(names, _WAIT_S):
+        ended: list[Trial] = []
+        records = self._fleet.wait_any(names, _WAIT_S)
+        if not records:
+            self._silent()
+        for record in records:
             number = next(number for number, one in self._pending.items() if record.name in one.names)
             pending = self._pending[number]
             pending.accept(record)

@@ -3,6 +3,7 @@
 __all__ = ["SearchConfig"]
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
@@ -55,13 +56,13 @@ class SearchConfig:
             )
         for name in ("max_latency_ms", "max_macs", "max_params"):
             limit = getattr(self, name)
-            if limit is not None and not limit > 0.0:
-                raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a number above zero.")
+            if limit is not None and not 0.0 < limit < math.inf:
+                raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a finite number above zero.")
         for device, limit_ms in self.device_max_latency_ms.items():
-            if device not in self.devices or not limit_ms > 0.0:
+            if device not in self.devices or not 0.0 < limit_ms < math.inf:
                 raise InvalidArgumentError(
                     f"the latency cap of device '{device}' is {limit_ms:g} ms; cap a device of the search "
-                    f"({','.join(self.devices)}), above zero."
+                    f"({','.join(self.devices)}), with a finite number above zero."
                 )
         if not self.devices or len(set(self.devices)) != len(self.devices):
             raise InvalidArgumentError(

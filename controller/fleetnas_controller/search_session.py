@@ -91,6 +91,7 @@ class SearchSession:
         # Mistakes are found before anything is made on the disk.
         if not self._settings.resume:
             check_config(_configured(self._given))
+            self._check_reach(_configured(self._given))
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
             config = self._opened(trials)
@@ -106,13 +107,30 @@ class SearchSession:
         """The fleet alone, for others that measure: a client and the statistic that suits each device."""
         return self._fleet(config, progress)
 
+    def _check_reach(self, config: SearchConfig) -> None:
+        """What leads to the devices, before anything is begun."""
+        if self._settings.controller is None:
+            self._embedded_agent(config)
+        elif self._settings.replay is not None:
+            raise InvalidArgumentError(
+                f"--replay '{self._settings.replay}' plays a table here, --controller measures elsewhere: give one."
+            )
+        else:
+            find_credentials(self._settings.data_dir)
+
     def _opened(self, trials: Trials) -> SearchConfig:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
             trials.create_search(SearchRecord(config, time.time()))
             return config
-        stored = trials.search(self._given["name"]).config
+        try:
+            stored = trials.search(self._given["name"]).config
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"'{self._folder.path}' holds no search: it was stopped before it began, or its store is lost. "
+                "Delete that folder and start again without --resume."
+            ) from error
         changed = [name for name, value in self._given.items() if getattr(stored, name) != value]
         if changed:
             was = ", ".join(f"{name}={getattr(stored, name)}" for name in changed)
@@ -148,6 +166,7 @@ class SearchSession:
                 selectors={device: _selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,
+                silent=lambda: _say_who_is_silent(config, client, progress),
             )
             outcome = search.run(_capacity(config, client))
         recorder.learn()
@@ -182,14 +201,16 @@ class SearchSession:
         device = "host" if self._settings.replay is None else "replay"
         arguments = ["--driver", device]
         if self._settings.replay is not None:
+            if not self._settings.replay.is_file():
+                raise NotFoundError(f"no table '{self._settings.replay}' to replay. Check the path.")
             arguments += ["--table", str(self._settings.replay.absolute())]
         elif self._settings.core is not None:
             arguments += ["--core", str(self._settings.core)]
         unknown = [one for one in config.devices if one != device]
         if unknown:
             raise NotFoundError(
-                f"no device '{unknown[0]}' in the embedded fleet; {near_names(unknown[0], [device])}. For devices "
-                "of a fleet name its --controller."
+                f"no device '{unknown[0]}' in the embedded fleet (devices of another want its --controller); "
+                f"{near_names(unknown[0], [device])}"
             )
         return device, tuple(arguments)
 
@@ -317,6 +338,14 @@ def _capacity(config: SearchConfig, client: Any) -> int:
         selector = _selector(device)
         counts.append(sum(selector.matches(one) for one in client.list_devices()))
     return max(1, min(counts))
+
+
+def _say_who_is_silent(config: SearchConfig, client: Any, progress: SearchProgress) -> None:
+    """Raises NotFoundError when a device that the search names was removed from the fleet."""
+    for name in config.devices:
+        if "=" not in name:
+            device = client.get_device(name)
+            progress.say(f"waiting for '{name}', which is {device.state} {device.reason}".rstrip())
 
 
 def _statistic(kind: str) -> Statistic:

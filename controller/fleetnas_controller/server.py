@@ -125,7 +125,7 @@ class ControllerServer:
     ) -> None:
         self._address = parse_address(listen)
         encrypted = self._address.encrypted(tls)
-        self.enroll_port = enroll_port
+        self.enroll_port = parse_address(f"{self._address.host}:{enroll_port}").port
         settings = settings or FleetSettings()
         with storage_errors(data_dir):
             data_dir.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from fleetnas_latency import rows
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.migrations import MIGRATIONS
 from fleetnas_latency.repository import EntrySource, LatencyEntry, Observation
-from fleetnas_latency.sqlite_files import migrate, store_errors
+from fleetnas_latency.sqlite_files import migrate, store_errors, use_write_ahead_log, writing
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
@@ -44,7 +44,7 @@ class LatencyTable:
         return self.put_observations([observation]) == 1
 
     def put_observations(self, observations: Sequence[Observation]) -> int:
-        with store_errors(_PLACE), self._db.atomic():
+        with store_errors(_PLACE), writing(self._db):
             return sum(self._put(one) for one in observations)
 
     def observations(self, target: Target, space: str = "") -> tuple[Observation, ...]:
@@ -59,7 +59,7 @@ class LatencyTable:
         return tuple(rows.to_target(row) for row in self._select("SELECT * FROM targets ORDER BY target_key"))
 
     def put_entries(self, target: Target, space: str, entries: Sequence[LatencyEntry]) -> None:
-        with store_errors(_PLACE), self._db.atomic():
+        with store_errors(_PLACE), writing(self._db):
             self._put_target(target)
             self._db.execute(
                 "DELETE FROM latency_entries WHERE target_key = ? AND space = ?", (target.key, space)
@@ -148,7 +148,7 @@ def open_table(path: Path) -> LatencyTable:
     try:
         with store_errors(f"'{path}'"):
             db = Database(path)
-            db.enable_wal()
+            use_write_ahead_log(db)
             db.execute("PRAGMA foreign_keys = ON")
         return LatencyTable(db)
     except FleetNASError:

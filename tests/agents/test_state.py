@@ -12,6 +12,7 @@ import pytest
 from fleetnas_agents.jobs import FaultKind, Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import lease_to_pb, report_to_pb
+from fleetnas_search_spaces.errors import FailedPreconditionError
 
 
 @pytest.fixture
@@ -118,5 +119,23 @@ def test_damaged_report_is_dropped(state: AgentState, tmp_path: Path) -> None:
 
 def test_folders_of_an_agent_that_died_are_swept(state: AgentState, tmp_path: Path, shelf: Any) -> None:
     folder = fetch(state, shelf.job(), shelf)
-    AgentState(tmp_path / "agent")
+    with AgentState(tmp_path / "agent").held():
+        pass
     assert not folder.exists()
+
+
+def test_folder_belongs_to_one_agent_at_a_time(state: AgentState, tmp_path: Path) -> None:
+    with (
+        state.held(),
+        pytest.raises(FailedPreconditionError, match="another agent works in"),
+        AgentState(tmp_path / "agent").held(),
+    ):
+        pass
+    with AgentState(tmp_path / "agent").held():
+        pass
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FailedPreconditionError, match="file/agent' cannot be used"):
+        AgentState(tmp_path / "file" / "agent")

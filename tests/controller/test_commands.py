@@ -52,3 +52,38 @@ def test_as_many_caps_as_devices_are_one_each(capsys: pytest.CaptureFixture[str]
     devices = ["--device", "pixel3", "--device", "rk3288"]
     assert main(["search", *devices, *caps, "--runs-dir", str(tmp_path)]) == 1
     assert "3 --max-latency-ms came with 2 --device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [(">/dev/full", 1, "fleetnas: the output cannot be written (No space left on device)."), (">&-", 0, "")],
+)
+def test_output_that_cannot_be_written_gives_at_most_one_line(redirection: str, code: int, said: str) -> None:
+    command = f"{sys.executable} -m fleetnas_controller.cli completion bash {redirection}"
+    answer = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert (answer.returncode, answer.stderr.strip()) == (code, said)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *(("--ttl", one) for one in ("0", "nan", "inf", "1e300d", "soon", "")),
+        *(("--uses", one) for one in ("0", "x", "9" * 20)),
+    ],
+)
+def test_token_for_ever_or_for_nothing_is_wrong_usage(
+    more: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["device", "token", *more])
+    assert ended.value.code == 2
+    assert f"argument {more[0]}: '{more[1]}' is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "\u00e9", "a b"])
+def test_text_that_is_no_operators_token_is_not_sent(
+    token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETNAS_OPERATOR_TOKEN", token)
+    assert main(["device", "list"]) == 1
+    assert "what is in FLEETNAS_OPERATOR_TOKEN is no operator's token" in capsys.readouterr().err

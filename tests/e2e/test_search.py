@@ -93,8 +93,10 @@ def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
         (("--budget", "1"), "budget is 1"),
         (("--option", "nonsense"), "KEY=VALUE"),
         (("--max-macs", "-5"), "max_macs"),
+        (("--max-latency-ms", "inf"), "max_latency_ms"),
         (("--resume",), "no search 'one'"),
-        (("--controller", "127.0.0.1:1"), "token"),
+        (("--controller", "127.0.0.1:1"), "give one"),
+        (("--replay", "absent.csv"), "no table 'absent.csv'"),
     ],
 )
 def test_bad_input_gives_one_line_and_leaves_nothing(
@@ -108,7 +110,23 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     said = capsys.readouterr().err.strip().splitlines()
     assert expected in said[-1]
     assert said[-1].startswith("fleetnas: ")
-    assert not list(tmp_path.glob("one/*.html"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_controller_without_a_token_is_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", "--runs-dir", str(tmp_path), "--controller", "127.0.0.1:1"]) == 1
+    assert "token" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_in_place_of_the_runs_folder_is_named(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").write_text("no folder")
+    assert main(_arguments(made_up_table, tmp_path / "runs")) == 1
+    assert "runs/one' cannot be opened (Not a directory)" in capsys.readouterr().err
 
 
 def test_impossible_cap_ends_with_the_nearest_miss(
@@ -138,10 +156,20 @@ def test_corrupt_store_is_named(
     assert "store.db" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_run_that_was_stopped_before_it_began_is_named_with_its_cure(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "store.db").touch()
+    assert main(_arguments(made_up_table, tmp_path, "--resume")) == 1
+    assert "Delete that folder and start again" in capsys.readouterr().err
+
+
 def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(_arguments(tmp_path / "missing.csv", tmp_path, "--latency-drop", "20%"))
-    assert code == 1
-    assert "missing.csv" in capsys.readouterr().err
+    table = tmp_path / "empty.csv"
+    table.touch()
+    assert main(_arguments(table, tmp_path, "--latency-drop", "20%")) == 1
+    assert "empty.csv' holds no latency" in capsys.readouterr().err
 
 
 def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(

@@ -1,14 +1,18 @@
 import errno
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from fleetnas_latency.sqlite_files import migrate, store_errors
+from fleetnas_latency.sqlite_files import migrate, store_errors, use_write_ahead_log, writing
 from fleetnas_search_spaces.errors import (
     DataLossError,
+    DeadlineExceededError,
     PermissionDeniedError,
     ResourceExhaustedError,
     UnavailableError,
@@ -49,6 +53,25 @@ def test_full_disk_is_told_from_other_troubles() -> None:
         raise OSError(errno.EBADF, "Bad file descriptor")
 
 
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EROFS, PermissionDeniedError),
+        (errno.EACCES, PermissionDeniedError),
+        (errno.ENOTDIR, UnavailableError),
+        (errno.ENAMETOOLONG, UnavailableError),
+    ],
+)
+def test_trouble_of_the_file_system_names_the_file(number: int, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="'runs/a'"), store_errors("the store"):
+        raise OSError(number, "no", "runs/a")
+
+
+def test_errors_of_ours_pass_though_python_counts_them_to_the_systems() -> None:
+    with pytest.raises(DeadlineExceededError), store_errors("the store"):
+        raise DeadlineExceededError("the controller is silent.")
+
+
 def test_full_database_is_a_full_disk(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "store.db")
     db.execute("PRAGMA max_page_count = 2")
@@ -72,3 +95,29 @@ def test_locked_read_only_and_damaged_files_are_told_apart(tmp_path: Path) -> No
     (tmp_path / "text.db").write_text("no database " * 100)
     with pytest.raises(DataLossError, match="damaged"), store_errors("the store"):
         sqlite3.connect(tmp_path / "text.db").execute("SELECT * FROM a")
+
+
+def test_many_processes_may_make_one_store_at_once(tmp_path: Path) -> None:
+    begin = threading.Barrier(6)
+
+    def make(_: int) -> int:
+        begin.wait()
+        with closing(Database(tmp_path / "store.db")) as db:
+            use_write_ahead_log(db)
+            migrate(db, _changes("a", "b"), "the store")
+            with writing(db):
+                count = next(db.query("SELECT count(*) AS count FROM a"))["count"]
+                db.execute("INSERT INTO a VALUES (?)", (count,))
+            return int(count)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(make, range(6))) == [0, 1, 2, 3, 4, 5]
+
+
+def test_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    db = Database(tmp_path / "store.db")
+    db.execute("CREATE TABLE a (x)")
+    with suppress(KeyError), writing(db):
+        db.execute("INSERT INTO a VALUES (1)")
+        raise KeyError
+    assert not list(db.query("SELECT * FROM a"))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.commands import measure, selftest
-from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 _ADDRESS = "127.0.0.1:7070"
 _SHOWN_COUNT = 5
 _CHECK_S = 300.0
+
+_LONGEST_S = 3650 * 86_400.0
+_MOST_USES = 10_000
 
 _SERVE = """\
 Keeps everything in DATA_DIR; may be killed and started again at any time. On a loopback address nothing is
@@ -84,7 +86,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         _token,
     )
     token.add_argument("--device", default="", help="the only device that may use it, again and again")
-    token.add_argument("--uses", type=int, default=1, help="how often it may be used (default: 1)")
+    token.add_argument("--uses", type=_use_count, default=1, help="how often it may be used (default: 1)")
     token.add_argument(
         "--ttl", type=duration_s, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
     )
@@ -358,6 +360,12 @@ def duration_s(text: str) -> float:
         value = float(text[:-1] if unit else text) * (unit or 1.0)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no time; write 15m or 24h") from None
-    if not value > 0.0:
-        raise InvalidArgumentError(f"the time '{text}' must be above zero.")
+    if not 0.0 < value <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 3650d; write 15m or 24h")
     return value
+
+
+def _use_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_USES:
+        raise argparse.ArgumentTypeError(f"'{text}' is no count between 1 and {_MOST_USES}")
+    return int(text)

@@ -10,9 +10,11 @@ from types import UnionType
 from typing import get_args
 
 from fleetnas_controller.strategies.objective import check_caps, check_costs
+from fleetnas_controller.strategies.plug_in import guarded, plug_in_errors
 from fleetnas_controller.strategies.strategy import Problem, Strategy
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
+    FleetNASError,
     InvalidArgumentError,
     NotFoundError,
     near_names,
@@ -87,7 +89,10 @@ def create_strategy(
         values["budget"] = budget
     if name.startswith(_OPTUNA) and name not in _plug_ins():
         values["sampler"] = name.removeprefix(_OPTUNA)
-    return factory(problem, **values)
+    if name in _BUILT_IN or name not in _plug_ins():
+        return factory(problem, **values)
+    with plug_in_errors(name, "its constructor", passing=(FleetNASError,)):
+        return guarded(name, factory(problem, **values), problem.space)
 
 
 def _factory(name: str) -> _Factory:
@@ -117,7 +122,7 @@ def _plug_ins() -> dict[str, EntryPoint]:
 def _load(plug_in: EntryPoint) -> _Factory:
     try:
         factory: _Factory = plug_in.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise FailedPreconditionError(
             f"strategy '{plug_in.name}' is registered as '{plug_in.value}' but cannot be loaded ({error}); "
             "repair or uninstall that package"

@@ -49,6 +49,13 @@ def test_folder_can_be_used_again(tmp_path: Path) -> None:
             assert len(client.list_devices()) == 1
 
 
+def test_agent_that_keeps_dying_is_given_up_before_the_time_is_over(tmp_path: Path) -> None:
+    agent = AgentCommand("a", ("--driver", "replay"))
+    fleet = EmbeddedFleet(tmp_path, agent)
+    with fleet, pytest.raises(UnavailableError, match=r"'a' ended 6 times; .*give it with --table"):
+        fleet.wait_for_agent()
+
+
 def test_agent_that_never_comes_is_named_with_its_last_words(tmp_path: Path) -> None:
     agent = AgentCommand("a", ("--driver", "replay", "--table", str(tmp_path / "absent.csv")))
     fleet = EmbeddedFleet(tmp_path, agent, wait_s=20.0)

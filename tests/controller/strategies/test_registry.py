@@ -71,7 +71,8 @@ def test_registered_strategy_gets_budget_and_options(
 ) -> None:
     _registered(monkeypatch, "ignored:PlugIn")
     monkeypatch.setattr(EntryPoint, "load", lambda self: PlugIn)
-    strategy = create_strategy("mine", Problem(tiny_space), budget=7, options={"eager": "yes"})
+    guarded = create_strategy("mine", Problem(tiny_space), budget=7, options={"eager": "yes"})
+    strategy = vars(guarded)["_strategy"]
     assert isinstance(strategy, PlugIn)
     assert (strategy.budget, strategy.eager) == (7, True)
     assert "mine" in strategy_names()

@@ -66,7 +66,7 @@ class Processes:
         (folder / "table.csv").write_text("arch,latency_ms\n12,3.5\n")
 
     def agent(
-        self, address: str, token: str, *, pause_s: float = 0.0, state: str = "agent"
+        self, address: str, token: str, *, pause_s: float = 0.0, state: str = "agent", device_id: str = ""
     ) -> "subprocess.Popen[str]":
         options = [
             "--driver",
@@ -77,6 +77,8 @@ class Processes:
             str(pause_s),
             "--trace",
             str(self._folder / "trace"),
+            "--id",
+            device_id,
         ]
         state_dir = str(self._folder / state)
         command = ["fleetnas_agents.cli", "--controller", address, "--state-dir", state_dir, *options]

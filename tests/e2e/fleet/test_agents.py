@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleetnas_controller.cli import main
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import DeviceState, MeasurementRequest, MeasurementState, ModelFile
 from fleetnas_controller.operator import operator_token
@@ -110,6 +112,13 @@ def test_agent_without_a_good_token_ends_with_one_line(served: Any, processes: A
     assert "token" in said.splitlines()[-1]
 
 
+def test_agent_with_an_id_that_cannot_be_ends_with_one_line(served: Any, processes: Any) -> None:
+    token = served.client.create_join_token().secret
+    agent = processes.agent(served.address, token, device_id="a b")
+    assert agent.wait(20) == 1
+    assert "'a b' is no name in devices" in agent.stderr.read().splitlines()[-1]
+
+
 def test_expired_token_is_said(served: Any, processes: Any) -> None:
     token = served.client.create_join_token(ttl_s=0.001).secret
     agent = processes.agent(served.address, token)
@@ -188,3 +197,26 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_search_ends_when_its_device_is_removed(
+    served: Any,
+    processes: Any,
+    online: Online,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agent = join(served, processes)
+    online(served.client)
+    agent.kill()
+    monkeypatch.setattr("fleetnas_controller.search._WAIT_S", 0.5)
+    removing = threading.Timer(3.0, served.client.remove_device, ["a"])
+    removing.start()
+    code = main(
+        ["search", "--controller", served.address, "--data-dir", str(served.data_dir), "--device", "a",
+         "--runs-dir", str(tmp_path / "runs"), "--budget", "6"]
+    )  # fmt: skip
+    removing.join()
+    assert code == 1
+    assert "no device 'a'" in capsys.readouterr().err.splitlines()[-1]

@@ -126,6 +126,13 @@ def test_second_controller_of_a_folder_is_refused(served: Any) -> None:
         ControllerServer(served.data_dir, "127.0.0.1:0")
 
 
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_enrolment_on_a_port_that_is_none_is_refused(tmp_path: Path, port: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"'127.0.0.1:{port}' is no address"):
+        ControllerServer(tmp_path / "data", "127.0.0.1:0", tls=Tls.ON, enroll_port=port)
+    assert not (tmp_path / "data").exists()
+
+
 def test_port_in_use_is_one_line(served: Any, processes: Any, tmp_path: Path) -> None:
     command = [
         "fleetnas_controller.cli",

@@ -3,6 +3,7 @@
 __all__ = ["run_devices"]
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,15 +27,13 @@ async def run_devices(settings: ReplaySettings, link: AgentSettings, state_dir: 
         FleetNASError: Why the first agent ended, after all have.
     """
     tables = read_tables(settings.table, settings.columns)
-    trace = Trace(settings.trace)
-    try:
+    # One lock for all devices: a process may not have thousands of files open.
+    with AgentState(state_dir).held(), closing(Trace(settings.trace)) as trace:
         agents = [
             _agent(settings, link, state_dir, join, tables[index % len(tables)], index, trace)
             for index in range(settings.device_count)
         ]
         ended = await asyncio.gather(*(agent.run() for agent in agents), return_exceptions=True)
-    finally:
-        trace.close()
     for error in ended:
         if error is not None:
             raise error
@@ -65,6 +64,6 @@ def _agent(
         faults=faults,
         trace=hears,
     )
-    return Agent(
-        driver, AgentState(state_dir), replace(link, device_id=name), join, FaultyLink(faults, hears)
-    )
+    state = AgentState(state_dir)
+    state.clear()
+    return Agent(driver, state, replace(link, device_id=name), join, FaultyLink(faults, hears))

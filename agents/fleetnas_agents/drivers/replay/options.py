@@ -67,7 +67,7 @@ def replay_settings(args: argparse.Namespace, labels: tuple[tuple[str, str], ...
     for name in ("noise", "pause_s"):
         if not 0.0 <= getattr(args, name) <= 1e6:
             raise InvalidArgumentError(
-                f"--{name.replace('_', '-')} (={getattr(args, name):g}) must be 0 or more."
+                f"--{name.replace('_', '-')} (={getattr(args, name):g}) is none: give a number from zero on."
             )
     return ReplaySettings(
         table=args.table,

@@ -4,8 +4,10 @@ __all__ = ["DATA_VARIABLE", "ReplayTable", "read_tables"]
 
 import csv
 import gzip
+import math
 import os
 import statistics
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ _KEY_COLUMNS = ("arch", "key", "index")
 
 _Row = Mapping[str, str]
 _ANCHOR = "anchor-"
+_ENCODING = "utf-8-sig"  # spreadsheets begin a file with a mark
+_UNREADABLE = (OSError, EOFError, zlib.error, csv.Error, KeyError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,12 @@ def read_tables(table: str, columns: Sequence[str] = ()) -> tuple[ReplayTable, .
         if key == "key":
             return (_device(_PART_DEVICE, _PART_COLUMN, rows, key_of, additive=True),)
         if "latency_ms" in fields and not columns:
-            return (_device(name, "latency_ms", rows, key_of),)
+            return (_device(name, "latency_ms", _all_positive(rows), key_of),)
         wanted = _columns(name, columns, [one for one in fields if one != key])
         return tuple(_device(one, one, rows, key_of) for one in wanted)
     except FileNotFoundError as error:
         raise NotFoundError(f"no table '{error.filename}' to replay. Check the path.") from None
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, InvalidArgumentError):
             raise
         raise InvalidArgumentError(
@@ -110,7 +114,11 @@ def _place(table: str) -> Path:
 
 
 def _read(path: Path) -> tuple[Sequence[str], Sequence[_Row]]:
-    with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
+    with (
+        gzip.open(path, "rt", newline="", encoding=_ENCODING)
+        if path.suffix == ".gz"
+        else path.open(newline="", encoding=_ENCODING)
+    ) as file:
         reader = csv.DictReader(file)
         rows = list(reader)
         return list(reader.fieldnames or ()), rows
@@ -134,6 +142,14 @@ def _columns(name: str, wanted: Sequence[str], known: Sequence[str]) -> Sequence
         if one not in known:
             raise NotFoundError(f"the table {name} has no device '{one}'; {near_names(one, known)}.")
     return wanted or known
+
+
+def _all_positive(rows: Sequence[_Row]) -> Sequence[_Row]:
+    """In a table of one's own a latency that is none is a mistake."""
+    for number, row in enumerate(rows, start=2):
+        if not 0.0 < float(row["latency_ms"]) < math.inf:
+            raise ValueError(f"line {number} says {row['latency_ms']} ms")
+    return rows
 
 
 def _device(

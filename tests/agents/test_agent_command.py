@@ -1,0 +1,30 @@
+"""The `fleetnas-agent` command as careless people call it."""
+
+from pathlib import Path
+
+import pytest
+
+from fleetnas_agents.cli import main
+from fleetnas_agents.state import AgentState
+
+
+def arguments(folder: Path, controller: str, *more: str) -> list[str]:
+    (folder / "table.csv").write_text("arch,latency_ms\n12,3.5\n", encoding="utf-8")
+    start = ["--controller", controller, "--state-dir", str(folder / "agent"), "--driver", "replay"]
+    return [*start, "--table", str(folder / "table.csv"), *more]
+
+
+@pytest.mark.parametrize("controller", ["192.0.2.1:7070", "nowhere", "127.0.0.1:99999", "127.0.0.1:0", ""])
+def test_mistyped_address_costs_no_credential(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], controller: str
+) -> None:
+    AgentState(tmp_path / "agent").keep_credential("secret")
+    assert main(arguments(tmp_path, controller, "--token", "another")) == 1
+    assert capsys.readouterr().err.startswith("fleetnas-agent: ")
+    assert AgentState(tmp_path / "agent").credential == "secret"
+
+
+def test_token_file_that_is_no_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    assert main(arguments(tmp_path, "127.0.0.1:1", "--token-file", str(tmp_path / "token"))) == 1
+    assert "token' holds no token" in capsys.readouterr().err
