@@ -63,6 +63,11 @@ def migrate(db: Database, migrations: Migrations, place: str) -> None:
         As ``store_errors``.
     """
     with store_errors(place):
+        foreign = [one for one in db.table_names() if not one.startswith(("sqlite_", "_sqlite_"))]
+        if foreign and not migrations.applied(db):
+            raise DataLossError(
+                f"{place} is a database of something else (it has the table '{foreign[0]}'): name another file."
+            )
         with closing(Database(memory=True)) as empty:
             known = {one.name for one in migrations.pending(empty)}
         newer = [one.name for one in migrations.applied(db) if one.name not in known]

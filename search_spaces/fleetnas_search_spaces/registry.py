@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError, near_names
+from fleetnas_search_spaces.plug_in import guarded_space
 
 ENTRY_POINT_GROUP = "fleetnas.search_spaces"
 """Entry points of this group name a callable without arguments that returns a SearchSpace."""
@@ -65,4 +66,4 @@ def _from_plug_in(entry: EntryPoint) -> SearchSpace:
             f"the plug-in '{entry.value}' of search space '{entry.name}' returns a {type(made).__name__}, "
             "which lacks methods of SearchSpace: see its contract test."
         )
-    return made
+    return guarded_space(entry.name, made)

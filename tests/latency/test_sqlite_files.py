@@ -121,3 +121,11 @@ def test_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
         db.execute("INSERT INTO a VALUES (1)")
         raise KeyError
     assert not list(db.query("SELECT * FROM a"))
+
+
+def test_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    db = Database(tmp_path / "other.db")
+    db.table("recipes").create({"name": str})
+    with pytest.raises(DataLossError, match="something else .*'recipes'"):
+        migrate(db, _changes("a"), "the store")
+    assert db.table_names() == ["recipes"]

@@ -43,7 +43,9 @@ def test_an_unknown_name_is_answered_with_the_near_ones() -> None:
 @pytest.mark.parametrize("plug_in", ["Renamed"], indirect=True)
 def test_a_plug_in_brings_its_space(plug_in: str) -> None:
     assert plug_in in space_names()
-    assert isinstance(space(plug_in), Renamed)
+    made = space(plug_in)
+    assert isinstance(made, SearchSpace)
+    assert made.format(made.reference) == "22222222"
 
 
 @pytest.mark.parametrize("plug_in", ["not_a_space"], indirect=True)
