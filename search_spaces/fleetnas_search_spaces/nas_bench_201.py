@@ -105,7 +105,7 @@ def _parse_published(text: str) -> tuple[int, ...]:
     sources = [str(source) for source, _ in EDGES]
     if [source for _, source in found] != sources or any(name not in OPERATION_NAMES for name, _ in found):
         raise InvalidArgumentError(
-            f"'{text[:120]}' is no cell of space 'nas-bench-201': give "
+            f"'{' '.join(text.split())[:120]}' is no cell of space 'nas-bench-201': give "
             "'|a~0|+|b~0|c~1|+|d~0|e~1|f~2|' with operations out of " + ", ".join(OPERATION_NAMES) + "."
         )
     return tuple(OPERATION_NAMES.index(name) for name, _ in found)
