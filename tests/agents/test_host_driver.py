@@ -18,6 +18,7 @@ from fleetnas_agents.runtimes.registry import installed_runtimes
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.emit_onnx import emit_onnx
+from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
 
@@ -225,6 +226,15 @@ def test_more_threads_than_the_agent_lends_are_refused(shelf: Any, lay_out: LayO
     job = replace(shelf.job(), plan=replace(shelf.job().plan, thread_count=2))
     fault = fault_of(job, lay_out(job))
     assert (fault.kind, "--threads 2" in str(fault)) == (FaultKind.MODEL, True)
+
+
+def test_core_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"--core 4095 .*\d"):
+        HostDriver(core=4095)
+
+
+def test_driver_without_a_core_is_not_pinned() -> None:
+    assert {target.core_set for target in HostDriver(core=-1).describe().targets} == {""}
 
 
 def test_runtime_of_the_job_is_used_and_named(shelf: Any, lay_out: LayOut) -> None:

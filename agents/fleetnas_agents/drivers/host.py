@@ -31,12 +31,12 @@ class HostDriver:
     is cancelled, hangs, or lasts too long, and the next job starts another.
 
     Args:
-        core: None: the last core this process may use, which interrupts and other work use least.
+        core: None: the last core this process may use, which interrupts and other work use least; -1: any.
         thread_count: The most threads a job may ask for; more cores are taken from the last ones on.
         command: Starts the worker; tests put a broken one here.
 
     Raises:
-        InvalidArgumentError: This process may not use so many cores.
+        InvalidArgumentError: This process may not use that core, or so many.
     """
 
     def __init__(
@@ -160,11 +160,15 @@ class HostDriver:
 
 
 def _core_set(core: int | None, thread_count: int) -> tuple[int, ...]:
-    """The wanted core last, the others before it; empty where processes cannot be pinned."""
-    if not hasattr(os, "sched_getaffinity"):
-        return () if core is None else (core,)
+    """The wanted core last, the others before it; empty where processes cannot be pinned or -1 was asked for."""
+    if not hasattr(os, "sched_getaffinity") or (core is not None and core < 0):
+        return ()
     usable = sorted(os.sched_getaffinity(0))
     last = usable[-1] if core is None else core
+    if last not in usable:
+        raise InvalidArgumentError(
+            f"--core {last} is none that this process may use: {', '.join(map(str, usable))}."
+        )
     cores = [*[one for one in usable if one != last], last]
     if thread_count > len(cores):
         raise InvalidArgumentError(

@@ -74,11 +74,11 @@ def _document(tested: "SelfTest", device: str, target: str, path: str) -> dict[s
 
 
 def _rows(tested: "SelfTest") -> list[list[str]]:
-    head = ["relative to the anchor", "spread", "resolves", "tau, halves", "tau, sessions", "false alarms"]
+    head = ["statistic", "spread", "resolves", "tau, halves", "tau, sessions", "false alarms"]
     rows = [head]
     rows += [
         [
-            str(one.statistic),
+            f"{one.statistic}{' / anchor' if one.relative else ''}",
             f"{one.spread:.2%}",
             f"{one.resolution:.2%}",
             f"{one.halves_tau:.3f}",
