@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleetnas_protos.v1 import measurement_pb2
+
 _Lease = tuple[str, int]
 _FINISHED = ("done", "failed", "cancelled")
 
@@ -52,11 +54,18 @@ def check(store: Path, trace: Path, ids: Iterable[str]) -> Findings:
     counts.update(f"event {one['event']}" for one in events)
     counts["leases"] = len(leases)
     done = [row for row in rows.values() if row["state"] == "done"]
-    counts["results under an ended lease, all good"] = sum(
-        [(row["device"], row["fencing_token"])] != order[row["name"]][-1:] for row in done
-    )
+    late = [row for row in done if [(row["device"], row["fencing_token"])] != order[row["name"]][-1:]]
+    counts["results under an ended lease"] = len(late)
+    broken += [
+        f"{row['name']} has a result under an ended lease that is not good" for row in late if not _good(row)
+    ]
     longest_s = max(row["update_time"] - row["create_time"] for row in rows.values())
     return Findings(tuple(broken), dict(counts), longest_s)
+
+
+def _good(row: sqlite3.Row) -> bool:
+    result = measurement_pb2.MeasurementResult.FromString(row["result"])
+    return result.verdict == measurement_pb2.MeasurementResult.OK
 
 
 def _events(trace: Path) -> list[dict[str, Any]]:

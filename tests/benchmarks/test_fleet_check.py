@@ -12,7 +12,7 @@ import pytest
 
 from fleetnas_controller.fleet_store import open_fleet_store
 from fleetnas_controller.jobs import Fault, FaultKind, MeasurementRecord, MeasurementRequest, MeasurementState
-from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, RunSeries, judge
+from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, RunSeries, StopReason, judge
 
 Check = Callable[..., tuple[str, ...]]
 RUNS = (1.0, 1.001, 0.999) * 20
@@ -88,6 +88,13 @@ def test_lost_measurement_is_found(check: Check) -> None:
 )
 def test_record_that_does_not_fit_is_found(check: Check, record: MeasurementRecord, says: str) -> None:
     assert any(says in one for one in check(GOOD, record))
+
+
+@pytest.mark.parametrize(("stop", "broken"), [(StopReason.CONVERGED, 0), (StopReason.DURATION_CAP, 1)])
+def test_result_under_an_ended_lease_has_to_be_good(check: Check, stop: StopReason, broken: int) -> None:
+    result = judge(RawMeasurement(candidate=SERIES, stop_reason=stop), Plan(), Evidence())
+    found = check(GOOD, replace(DONE, attempt_count=2, result=result), leases=2)
+    assert found == ("measurements/m has a result under an ended lease that is not good",) * broken
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_batch_is_created_in_its_order_or_not_at_all(served: Any, measure: Calla
     assert [served.client.get_measurement(name).queue_position for name in ("m", "z", "a")] == [1, 2, 3]
     with pytest.raises(InvalidArgumentError):
         served.client.create_measurements(
-            [replace(request, measurement_id="new"), replace(request, files=())]
+            [replace(request, measurement_id="new"), replace(request, measurement_id="bad", files=())]
         )
     with pytest.raises(NotFoundError):
         served.client.get_measurement("new")
