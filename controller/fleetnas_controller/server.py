@@ -43,6 +43,7 @@ from fleetnas_controller.servicers.measurement_servicer import MeasurementServic
 from fleetnas_controller.servicers.search_servicer import SearchServicer
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.storage import storage_errors
+from fleetnas_controller.traces import open_traces
 from fleetnas_protos.v1 import (
     artifact_pb2,
     artifact_pb2_grpc,
@@ -91,6 +92,7 @@ class ControllerServer:
         listen: ``HOST:PORT``; port 0 takes a free one. Loopback only, since nothing here is encrypted.
         health: None: devices are checked only when an operator asks.
         metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
+        traced: Send OpenTelemetry spans where the standard OTEL_EXPORTER_OTLP_* variables say.
 
     Raises:
         FailedPreconditionError: ``listen`` is no loopback address, or another controller serves the folder.
@@ -105,6 +107,7 @@ class ControllerServer:
         settings: FleetSettings | None = None,
         health: HealthSettings | None = None,
         metrics_listen: str = "",
+        traced: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host, self._port = _loopback(listen)
@@ -129,6 +132,10 @@ class ControllerServer:
         )
         listeners.add(self._health)
         listeners.add(FleetLog())
+        self._end_traces: Callable[[], None] = lambda: None
+        if traced:
+            traces, self._end_traces = open_traces()
+            listeners.add(traces)
         self._metrics: FleetMetrics | None = None
         self._metrics_listen = metrics_listen
         self._endpoint: MetricsEndpoint | None = None
@@ -199,6 +206,7 @@ class ControllerServer:
         await self._runner.stop()
         self._hub.end_all("the controller stops")
         await self._server.stop(_STOP_GRACE_S)
+        await asyncio.to_thread(self._end_traces)
         self._store.close()
         self._lock.close()
 

@@ -54,6 +54,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="ADDR",
         help="serve Prometheus metrics, e.g. on 127.0.0.1:9464",
     )
+    serve.add_argument(
+        "--traces",
+        action="store_true",
+        help="send OpenTelemetry spans where OTEL_EXPORTER_OTLP_ENDPOINT says (needs fleetnas[otel])",
+    )
     serve.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
     serve.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     serve.set_defaults(run=_serve)
@@ -139,7 +144,9 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
 
     health = HealthSettings(interval_s=args.health_interval, automatic=args.health_interval > 0.0)
     set_up_logging(args.log_format, args.log_level)
-    server = ControllerServer(args.data_dir, args.listen, health=health, metrics_listen=args.metrics_listen)
+    server = ControllerServer(
+        args.data_dir, args.listen, health=health, metrics_listen=args.metrics_listen, traced=args.traces
+    )
     address = await server.start()
     print(f"controller on {address}, data in '{args.data_dir}'", file=sys.stderr, flush=True)
     if server.metrics_address:
