@@ -18,6 +18,7 @@ from fleetnas_controller.jobs import (
     Page,
     measurement_name,
 )
+from fleetnas_controller.paging import token_number
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
@@ -89,11 +90,7 @@ class MeasurementBook:
         Raises:
             InvalidArgumentError: ``page_token`` is not from a page before.
         """
-        if page_token and not page_token.isdecimal():
-            raise InvalidArgumentError(
-                f"`page_token` ('{page_token[:40]}') is not from a list. Start without."
-            )
-        numbered = self._store.measurements(int(page_token or 0), page_size + 1)
+        numbered = self._store.measurements(token_number(page_token, 0), page_size + 1)
         items = tuple(self._placed(record) for _, record in numbered[:page_size])
         return Page(items, str(numbered[page_size - 1][0]) if len(numbered) > page_size else "")
 

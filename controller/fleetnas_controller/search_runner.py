@@ -4,17 +4,21 @@ __all__ = ["Ended", "RunsSearches", "SearchRunner"]
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_worker import WorkerOrder
+from fleetnas_search_spaces.errors import FleetNASError
 
+_log = logging.getLogger(__name__)
 _WORKER = "fleetnas_controller.search_worker"
 _STOP_S = 5.0
 _WORDS = 500
@@ -56,7 +60,7 @@ class SearchRunner:
         self._limit = limit
         self._address = ""
         self._waiting: deque[SearchConfig] = deque()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[Ended]] = {}
         self._started: Callable[[str], None] = lambda name: None
         self._ended: Callable[[Ended], None] = lambda ended: None
 
@@ -85,27 +89,36 @@ class SearchRunner:
     def _fill(self) -> None:
         while self._address and self._waiting and len(self._tasks) < self._limit:
             config = self._waiting.popleft()
-            self._tasks[config.name] = asyncio.create_task(self._run(config))
+            task = asyncio.create_task(self._outcome(config))
+            self._tasks[config.name] = task
+            task.add_done_callback(partial(self._done, config.name))
             self._started(config.name)
 
-    async def _run(self, config: SearchConfig) -> None:
-        try:
-            ended = await self._outcome(config)
-        finally:
-            del self._tasks[config.name]
-        self._ended(ended)
+    def _done(self, name: str, task: "asyncio.Task[Ended]") -> None:
+        # A callback, since a task that is cancelled before its first step runs nothing of its own.
+        del self._tasks[name]
         self._fill()
+        if task.cancelled():
+            return
+        try:
+            self._ended(task.result())
+        except FleetNASError as error:
+            # E.g. a full disk. The next start finds the search unended and its worker's result stored.
+            _log.error("the end of search '%s' could not be stored: %s", name, error)
 
     async def _outcome(self, config: SearchConfig) -> Ended:
         order = WorkerOrder(
             config.to_json(), str(self._runs_dir), self._address, str(self._data_dir.absolute())
         )
-        self._runs_dir.mkdir(parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", _WORKER,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        try:
+            self._runs_dir.mkdir(parents=True, exist_ok=True)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", _WORKER,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+        except OSError as error:
+            return Ended(config.name, reason=f"its process could not be started ({error.strerror})")
         assert process.stdin is not None  # asked for as pipes
         assert process.stdout is not None
         assert process.stderr is not None

@@ -5,14 +5,19 @@ Reads one line of JSON from standard input (``WorkerOrder``), prints the search'
 
 __all__ = ["WorkerOrder", "main"]
 
+import contextlib
+import fcntl
 import json
 import os
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleetnas_search_spaces.errors import FleetNASError
+
+_PREDECESSOR_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,30 @@ def _run(order: WorkerOrder) -> dict[str, object]:
     from fleetnas_controller.search_session import SearchSession, SessionSettings
 
     config = SearchConfig.from_json(order.config)
+    folder = RunFolder.of(Path(order.runs_dir), config.name)
+    _wait_for_predecessor(folder.path / "lock")
     given = {**asdict(config), "strategy_options": dict(config.strategy_options)}
     settings = SessionSettings(
         runs_dir=Path(order.runs_dir),
-        resume=_begun(RunFolder.of(Path(order.runs_dir), config.name).store, config.name),
+        resume=_begun(folder.store, config.name),
         controller=order.controller,
         data_dir=Path(order.data_dir),
     )
     return SearchSession(given, settings).run(quiet=True)
+
+
+def _wait_for_predecessor(lock: Path) -> None:
+    """The worker of a controller that was killed ends at once, but not sooner than the next controller starts."""
+    if not lock.exists():
+        return
+    deadline = time.monotonic() + _PREDECESSOR_S
+    with lock.open("w") as file:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                # Given back when the file closes; the search itself takes it again, and says so if it cannot.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.1)
 
 
 def _begun(store: Path, name: str) -> bool:

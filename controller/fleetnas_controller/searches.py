@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleetnas_controller.jobs import Page
+from fleetnas_controller.paging import token_number
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_records import (
@@ -30,7 +31,6 @@ from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
-    InvalidArgumentError,
     NotFoundError,
     near_names,
 )
@@ -161,11 +161,7 @@ class SearchBook:
 
     def list_trials(self, name: str, page_size: int, page_token: str) -> Page[TrialInfo]:
         """Raises InvalidArgumentError when ``page_token`` is not from a page before."""
-        if page_token and not page_token.isdecimal():
-            raise InvalidArgumentError(
-                f"`page_token` ('{page_token[:40]}') is not from a list. Start without."
-            )
-        found = self.trials(name, int(page_token or -1), page_size + 1)
+        found = self.trials(name, token_number(page_token, -1), page_size + 1)
         more = len(found) > page_size
         return Page(found[:page_size], str(found[page_size - 1].number) if more else "")
 

@@ -46,6 +46,7 @@ from fleetnas_controller.servicers.measurement_servicer import MeasurementServic
 from fleetnas_controller.servicers.search_servicer import SearchServicer
 from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.storage import storage_errors
+from fleetnas_controller.traces import open_traces
 from fleetnas_protos.v1 import (
     access_pb2,
     access_pb2_grpc,
@@ -103,6 +104,7 @@ class ControllerServer:
         health: None: devices are checked only when an operator asks.
         metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
         patience_s: How long a peer that connected may say nothing.
+        traced: Send OpenTelemetry spans where the standard OTEL_EXPORTER_OTLP_* variables say.
 
     Raises:
         FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
@@ -120,6 +122,7 @@ class ControllerServer:
         settings: FleetSettings | None = None,
         health: HealthSettings | None = None,
         metrics_listen: str = "",
+        traced: bool = False,
         clock: Callable[[], float] = time.time,
         patience_s: float = 10.0,
     ) -> None:
@@ -152,6 +155,10 @@ class ControllerServer:
         )
         listeners.add(self._health)
         listeners.add(FleetLog())
+        self._end_traces: Callable[[], None] = lambda: None
+        if traced:
+            traces, self._end_traces = open_traces()
+            listeners.add(traces)
         self._metrics: FleetMetrics | None = None
         self._metrics_listen = metrics_listen
         self._endpoint: MetricsEndpoint | None = None
@@ -237,6 +244,7 @@ class ControllerServer:
         await self._runner.stop()
         self._hub.end_all(UnavailableError("the controller stops. Connect again when it is back."))
         await self._server.stop(_STOP_GRACE_S)
+        await asyncio.to_thread(self._end_traces)
         self._store.close()
         self._lock.close()
 

@@ -67,6 +67,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="ADDR",
         help="serve Prometheus metrics, e.g. on 127.0.0.1:9464",
     )
+    serve.add_argument(
+        "--traces",
+        action="store_true",
+        help="send OpenTelemetry spans where OTEL_EXPORTER_OTLP_ENDPOINT says (needs fleetnas[otel])",
+    )
     serve.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
     serve.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     serve.add_argument(
@@ -171,6 +176,7 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
         enroll_port=args.enroll_port or (port + 1 if 0 < port < 65_535 else 0),
         health=health,
         metrics_listen=args.metrics_listen,
+        traced=args.traces,
         settings=FleetSettings(heartbeat_s=args.heartbeat_s, lease_s=args.lease_s),
     )
     address = await server.start()

@@ -12,11 +12,11 @@ from fleetnas_controller.enrolment import Enrolment
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.jobs import device_name
+from fleetnas_controller.paging import token_number
 from fleetnas_controller.queue_view import queue_counts, queue_of
 from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.v1 import device_pb2, device_pb2_grpc, measurement_pb2
-from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
 class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
@@ -118,11 +118,7 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
     ) -> device_pb2.ListHealthChecksResponse:
         async with Answering(context):
             self._access.viewer(context)
-            if request.page_token and not request.page_token.isdecimal():
-                raise InvalidArgumentError(
-                    f"`page_token` ('{request.page_token[:40]}') is not from a list. Start without."
-                )
-            size, before = page_size_of(request.page_size), int(request.page_token or 0)
+            size, before = page_size_of(request.page_size), token_number(request.page_token, 0)
             checks = self._health.history(device_name(request.name), before, size + 1)
             return device_pb2.ListHealthChecksResponse(
                 health_checks=[to_pb(one) for one in checks[:size]],

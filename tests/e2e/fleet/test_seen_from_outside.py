@@ -3,10 +3,14 @@
 import json
 import re
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import MeasurementState
@@ -76,6 +80,36 @@ def test_metrics_are_served_while_the_controller_runs(
     assert re.search(r'fleetnas_jobs_finished_total\{state="done"\} 1\.0', text)
     assert re.search(r"fleetnas_dispatch_seconds_count 1\.0", text)
     assert "devices/a" not in text
+
+
+def test_spans_arrive_where_the_environment_says(
+    serve: Any, processes: Any, measure: Callable[..., Any], online: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    received: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        served = serve(traced=True)
+        processes.agent(served.address, served.client.create_join_token(device_id="a").secret)
+        online(served.client)
+        served.client.wait_any([measure(served.client).name], 20.0)
+        serve()  # ends the first, which sends what it still has
+        collector.shutdown()
+    sent = b"".join(received)
+    for text in (b"fleetnas-controller", b"measurement", b"attempt", b"measurements/m", b"devices/a"):
+        assert text in sent
 
 
 def with_device(address: str) -> str:
