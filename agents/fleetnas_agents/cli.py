@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetnas_agents.driver import Driver
+from fleetnas_agents.drivers.shell_options import SHELL_DRIVERS, add_shell_options, make_shell_driver
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ examples:
   fleetnas device token --data-dir fleet > join.token
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver host --id bench-1
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table cpu.csv
+  fleetnas-agent --controller lab:7070 --token-file join.token --driver adb --id phone-1
+  fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -62,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--controller", required=True, metavar="ADDR", help="HOST:PORT of the controller")
-    parser.add_argument("--driver", choices=["host", "replay"], default="host", help="kind of device")
+    parser.add_argument(
+        "--driver", choices=["host", "replay", *SHELL_DRIVERS], default="host", help="kind of device"
+    )
     parser.add_argument("--token", help="join token; seen by other users in `ps`, so rather use a file")
     parser.add_argument(
         "--token-file", type=Path, help=f"file with the join token (or set {_TOKEN_VARIABLE})"
@@ -82,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--table", type=Path, help="replay: CSV with the columns arch,latency_ms")
     parser.add_argument("--noise", type=float, default=0.01, help="replay: spread of a run (default: 0.01)")
     parser.add_argument("--pause-s", type=float, default=0.0, help="replay: length of a measurement, seconds")
+    add_shell_options(parser)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
@@ -107,6 +113,8 @@ def _driver(args: argparse.Namespace) -> Driver:
         if args.table is None:
             raise InvalidArgumentError("--driver replay plays a table: give it with --table FILE.csv.")
         return ReplayDriver(args.table, noise=args.noise, pause_s=args.pause_s, labels=labels)
+    if args.driver in SHELL_DRIVERS:
+        return make_shell_driver(args, labels)
     from fleetnas_agents.drivers.host import HostDriver
 
     return HostDriver(core=args.core, thread_count=args.threads, labels=labels)

@@ -28,13 +28,20 @@ _HINTS = {
 }
 
 
-def open_adb(serial: str = "", *, connect: str = "", wait_s: float = 20.0) -> "AdbShell":
+def open_adb(
+    serial: str = "",
+    *,
+    connect: str = "",
+    wait_s: float = 20.0,
+    progress: Callable[[], None] = lambda: None,
+) -> "AdbShell":
     """Finds a phone, waiting for it to be plugged in, authorised or back online.
 
     Args:
         serial: The phone's; empty when there is but one.
         connect: ``HOST:PORT`` of a phone with wireless debugging; its serial then.
         wait_s: How long to ask again; the first answer of adb after a plug-in is often ``offline``.
+        progress: Called while waiting; what it raises ends the wait.
 
     Raises:
         FailedPreconditionError: It is there and lets nobody in, or adb is missing; says what to do.
@@ -53,6 +60,7 @@ def open_adb(serial: str = "", *, connect: str = "", wait_s: float = 20.0) -> "A
             return AdbShell(client.device(serial=_the_serial(states, serial)))
         if time.monotonic() >= deadline_s:
             raise _not_usable(states, serial)
+        progress()
         time.sleep(_POLL_S)
 
 

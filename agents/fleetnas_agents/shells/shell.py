@@ -96,8 +96,9 @@ class Shell(Protocol):
         ...
 
 
-Opener = Callable[[], Shell]
-"""Opens a link to one device; raises LinkError, or FailedPreconditionError where a person has to do something."""
+Opener = Callable[[Callable[[], None]], Shell]
+"""Opens a link to one device, waiting a bounded time for it; calls its argument while it waits, and what that raises
+ends the wait. Raises LinkError, or another FleetNASError where a person has to do something."""
 
 
 def with_exit_code(command: str) -> str:
