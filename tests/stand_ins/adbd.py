@@ -36,7 +36,9 @@ class Link:
         self.last_id = 0
 
     def send(self, command: int, first: int, second: int, data: bytes = b"") -> None:
-        head = struct.pack("<6I", command, first, second, len(data), sum(data) & 0xFFFFFFFF, command ^ 0xFFFFFFFF)
+        head = struct.pack(
+            "<6I", command, first, second, len(data), sum(data) & 0xFFFFFFFF, command ^ 0xFFFFFFFF
+        )
         self.writer.write(head + data)
 
     async def serve(self, auth: bool) -> None:
@@ -187,7 +189,7 @@ class Stream:
         try:
             file = Path(path).open("wb")  # noqa: SIM115 - closed below, whatever the host sends in between
         except OSError as error:
-            file, words = Path(os.devnull).open("wb"), f"couldn't create file: {error.strerror}"
+            file, words = Path(os.devnull).open("wb"), f"couldn't create file: {error.strerror}"  # noqa: SIM115
         with file:
             while (head := await self.exactly(8))[:4] == b"DATA":
                 data = await self.exactly(struct.unpack("<I", head[4:])[0])

@@ -4,6 +4,7 @@ __all__ = ["Profile", "ShellDriver", "ShellOptions"]
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import shlex
 import tempfile
@@ -191,17 +192,19 @@ class ShellDriver:
         anchor: tuple[str, str] | None,
         attempt: _Attempt,
     ) -> RunnerFiles:
-        def put(local: Path) -> str:
-            return session.folder.put(local, silence_s=attempt.silence_s, progress=attempt.check)
-
-        (scratch / "input").write_bytes(
-            sample_input((folder / names[0]).read_text(encoding="utf-8", errors="replace"))
+        text = (folder / names[0]).read_text(encoding="utf-8", errors="replace")
+        (scratch / "input").write_bytes(sample_input(text))
+        digests = {one.path: one.sha256 for one in job.files}
+        local = {sha256: folder / path for path, sha256 in digests.items()}
+        input_sha256 = _sha256(scratch / "input")
+        remote = session.folder.put(
+            local | {input_sha256: scratch / "input"}, silence_s=attempt.silence_s, progress=attempt.check
         )
-        places = {one.path: put(folder / one.path) for one in job.files}
+        places = {path: remote[sha256] for path, sha256 in digests.items()}
         return RunnerFiles(
             candidate=(places[names[0]], places[names[1]]),
             anchor=(places[anchor[0]], places[anchor[1]]) if anchor else None,
-            input=put(scratch / "input"),
+            input=remote[input_sha256],
             parts={name: place for name, place in places.items() if name.endswith(".f32")},
         )
 
@@ -216,6 +219,8 @@ class ShellDriver:
             while not output.ended:
                 attempt.check()
                 if time.monotonic() - heard_s > attempt.silence_s:
+                    # A link that went dead looks like a runner that hangs, until something else is asked.
+                    session.shell.run(":", timeout_s=_KILL_S)
                     raise output.silence(attempt.silence_s)
                 try:
                     part = stream.read(_POLL_S)
@@ -252,7 +257,8 @@ class ShellDriver:
         local = find_runner(self._options.runner, machine)
         folder = DeviceFolder(shell, self._options.folder)
         folder.prepare()
-        runner = folder.put(local, silence_s=attempt.silence_s, progress=attempt.check)
+        sha256 = _sha256(local)
+        runner = folder.put({sha256: local}, silence_s=attempt.silence_s, progress=attempt.check)[sha256]
         version = runner_version(shell, runner, machine)
         cores = self._options.cores if self._options.cores is not None else big_cores(shell)
         session = _Session(shell, folder, runner, model, cores, version)
@@ -281,6 +287,11 @@ class ShellDriver:
             statistic=statistic,
             stand_in=self._options.stand_in,
         )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _merged(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 __all__ = ["DeviceFolder"]
 
-import hashlib
+import contextlib
 import shlex
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fleetnas_agents.shells.shell import Finished, RemoteError, Shell
+from fleetnas_agents.shells.shell import Finished, LinkError, RemoteError, Shell
 
 _COMMAND_S = 30.0
 _CACHE_KIB = 512 * 1024
@@ -43,37 +43,52 @@ class DeviceFolder:
             "cannot be written: choose another with --device-folder, or run `chown` on it",
         )
 
-    def put(self, local: Path, *, silence_s: float, progress: Callable[[], None]) -> str:
-        """Copies a file unless it is there; returns its path on the device.
+    def put(
+        self, files: Mapping[str, Path], *, silence_s: float, progress: Callable[[], None]
+    ) -> Mapping[str, str]:
+        """Copies files unless they are there; returns their paths on the device by the same keys.
 
-        It bears its name only once its content was checked there, so a broken copy is never used.
+        A file bears its name only once its content was checked there, so a broken copy is never used.
+
+        Args:
+            files: By SHA-256.
 
         Raises:
-            RemoteError: No space, or the copy is not what was sent.
+            RemoteError: No space, or a copy is not what was sent.
         """
-        sha256 = _sha256(local)
-        place = f"{self.path}/cache/{sha256}"
-        if self._run(f"touch -c {place} && test -s {place}").exit_code == 0:
-            return place
+        cache = f"{self.path}/cache"
+        answer = self._run(f"cd {shlex.quote(cache)} && touch -c {' '.join(files)} && ls")
+        self._must(answer, "cannot be listed")
+        present = set(answer.text.split())
+        for sha256, local in files.items():
+            if sha256 not in present:
+                self._copy(local, sha256, f"{cache}/{sha256}", silence_s, progress)
+        return {sha256: f"{cache}/{sha256}" for sha256 in files}
+
+    def _copy(
+        self, local: Path, sha256: str, place: str, silence_s: float, progress: Callable[[], None]
+    ) -> None:
         partial = f"{place}.{uuid.uuid4().hex[:8]}.part"
         try:
             self._shell.push(local, partial, silence_s=silence_s, progress=progress)
             self._check(partial, sha256)
-            self._must(self._run(f"chmod 755 {partial} && mv -f {partial} {place}"), "cannot take the file")
-        except RemoteError as error:
-            self._run(f"rm -f {partial}")
-            raise RemoteError(f"{error}{self._space_hint(local.stat().st_size)}") from error
-        return place
+            quoted = shlex.quote(partial)
+            self._must(
+                self._run(f"chmod 755 {quoted} && mv -f {quoted} {shlex.quote(place)}"),
+                "cannot take the file",
+            )
+        except BaseException as error:
+            with contextlib.suppress(LinkError):
+                self._run(f"rm -f {shlex.quote(partial)}")
+            if isinstance(error, RemoteError):
+                raise RemoteError(f"{error}{self._space_hint(local.stat().st_size)}") from error
+            raise
 
     def new_job(self) -> str:
         """A new empty folder under ``jobs/``."""
         place = f"{self.path}/jobs/{uuid.uuid4().hex}"
-        self._must(self._run(f"mkdir {place}"), "takes no new job")
+        self._must(self._run(f"mkdir {shlex.quote(place)}"), "takes no new job")
         return place
-
-    def write(self, path: str, text: str) -> None:
-        """A small text file; raises RemoteError."""
-        self._must(self._run(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}"), "takes no job file")
 
     def drop_job(self, place: str) -> None:
         """Removes a job's folder, and cached files if there are too many of them."""
@@ -85,7 +100,7 @@ class DeviceFolder:
         self._run(f"rm -rf {shlex.quote(place)}; {trim}")
 
     def _check(self, path: str, sha256: str) -> None:
-        answer = self._run(f"sha256sum {path}")
+        answer = self._run(f"sha256sum {shlex.quote(path)}")
         if answer.exit_code != 0:
             raise RemoteError(f"the copy cannot be checked: {_line(answer.text)}")
         if answer.text.split()[:1] != [sha256]:
@@ -105,11 +120,6 @@ class DeviceFolder:
     def _must(self, answer: Finished, trouble: str) -> None:
         if answer.exit_code != 0:
             raise RemoteError(f"the device's folder '{self.path}' {trouble} ({_line(answer.text)}).")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _line(text: str) -> str:

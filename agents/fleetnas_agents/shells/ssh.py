@@ -134,6 +134,8 @@ class SshShell:
                 sftp.get_channel().settimeout(silence_s)
                 try:
                     with sftp.open(remote, "wb") as target:
+                        # Without it each piece waits for the board's answer to the one before.
+                        target.set_pipelined(True)
                         while chunk := source.read(_CHUNK_BYTES):
                             target.write(chunk)
                             progress()
