@@ -161,7 +161,8 @@ class Board:
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.home}/host_key\nPidFile none\nStrictModes no\n"
             f"AuthorizedKeysFile {self.home}/authorized_keys\nUsePAM no\nPasswordAuthentication no\n"
             "KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nPermitRootLogin prohibit-password\n"
-            f"SetEnv PATH={self.home}/bin:/usr/local/bin:/usr/bin:/bin\n"
+            # SHLVL: else bash reads this machine's own .bashrc, whatever that takes.
+            f"SetEnv SHLVL=2 PATH={self.home}/bin:/usr/local/bin:/usr/bin:/bin\n"
         )
         command = [str(sshd_path()), "-D", "-e", "-f", str(self.home / "sshd_config")]
         with (self.home / "sshd.log").open("wb") as log:

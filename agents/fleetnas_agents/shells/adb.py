@@ -158,6 +158,9 @@ class _AdbStream:
             raise LinkError(f"the link to phone '{self._serial}' broke ({error}).") from error
 
     def close(self) -> None:
+        if self._connection.closed:
+            return
+        # Not only closed but shut down: a thread that waits in recv wakes up then.
         with contextlib.suppress(OSError):
             self._connection.conn.shutdown(socket.SHUT_RDWR)
         self._connection.close()
