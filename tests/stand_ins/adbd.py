@@ -102,6 +102,10 @@ class Stream:
         self.ready = asyncio.Event()
         self.buffer = b""
 
+    @property
+    def is_open(self) -> bool:
+        return self.local_id in self.link.streams
+
     def take(self, command: int, data: bytes) -> None:
         if command == OKAY:
             self.ready.set()
@@ -118,12 +122,14 @@ class Stream:
 
     async def write(self, data: bytes) -> None:
         for start in range(0, len(data), MAX_BYTES):
+            if not self.is_open:
+                return
             self.ready.clear()
             self.link.send(WRTE, self.local_id, self.remote_id, data[start : start + MAX_BYTES])
             await self.ready.wait()
 
     def end(self) -> None:
-        if self.local_id in self.link.streams:
+        if self.is_open:
             self.link.send(CLSE, self.local_id, self.remote_id)
             self.close()
 
@@ -137,13 +143,14 @@ class Stream:
         feeding = asyncio.create_task(self.feed(process))
         try:
             assert process.stdout is not None
-            while part := await process.stdout.read(MAX_BYTES):
+            while self.is_open and (part := await process.stdout.read(MAX_BYTES)):
                 await self.link.pace(len(part))
                 await self.write(part)
-            await process.wait()
             self.end()
         finally:
             feeding.cancel()
+            # As a real daemon does: who writes on gets a broken pipe.
+            process._transport.get_pipe_transport(1).close()
 
     async def feed(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None

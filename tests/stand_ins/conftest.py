@@ -377,7 +377,7 @@ def processes_of() -> Callable[[StandIn], list[str]]:
     def find(device: StandIn) -> list[str]:
         mark = f"{device.folder}/cache/"
         lines = subprocess.run(
-            ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+            ["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True
         ).stdout.splitlines()
         return [line for line in lines if mark in line and not line.startswith("ps ")]
 

@@ -89,7 +89,7 @@ def test_runner_that_floods_is_killed(
     device: Any, make_driver: Any, fake_runner: Any, make_job: Any, processes_of: Any, until: Any
 ) -> None:
     fault = fault_of(make_driver(device, fake_runner("yes")), *make_job())
-    assert (fault.kind, "64 MiB" in str(fault)) == (CRASH, True)
+    assert (fault.kind, "8 MiB" in str(fault)) == (CRASH, True)
     until(lambda: not processes_of(device), "the runner is gone")
 
 

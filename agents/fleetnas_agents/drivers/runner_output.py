@@ -7,8 +7,9 @@ import signal
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.ncnn_job import fault_of
+from fleetnas_agents.shells.shell import LinkError
 
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 8 << 20  # 20,000 runs take under one
 _LAST_WORDS = 3
 
 
@@ -46,13 +47,14 @@ class RunnerOutput:
 
         Raises:
             MeasureError: It gave none.
+            LinkError: The output is not whole.
         """
         if self._fault is not None:
             raise self._fault
         if self._result and self._exit_code == 0:
             return self._result
         if self._exit_code is None:
-            raise MeasureError.infrastructure(f"the link ended before the runner did{self._last_words()}")
+            raise LinkError(f"the link ended before the runner did{self._last_words()}")
         raise MeasureError(FaultKind.CRASH, f"the runner {_end(self._exit_code)}{self._last_words()}")
 
     def silence(self, silence_s: float) -> MeasureError:

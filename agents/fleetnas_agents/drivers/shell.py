@@ -210,8 +210,10 @@ class ShellDriver:
 
     def _run(self, session: _Session, job_path: str, attempt: _Attempt) -> str:
         """The runner's ``result`` line."""
-        # The shell's own word on how it ended, for not every link brings an exit code along.
-        command = f"{session.runner} --exit-with-stdin {shlex.quote(job_path)}; echo ended $?"
+        # The shell's own word on how it ended, for not every link brings an exit code along; on a line of its own,
+        # whatever a crash left of the last one.
+        runner, job_file = shlex.quote(session.runner), shlex.quote(job_path)
+        command = f"{runner} --exit-with-stdin {job_file}; code=$?; echo; echo ended $code"
         output = RunnerOutput()
         stream = session.shell.start(command)
         try:

@@ -57,7 +57,7 @@ def open_adb(
                 client.connect(connect, timeout=_CONNECT_S)
             states = {one.serial: one.state for one in client.list()}
         if states.get(_the_serial(states, serial)) == "device":
-            return AdbShell(client.device(serial=_the_serial(states, serial)))
+            return AdbShell(client, _the_serial(states, serial))
         if time.monotonic() >= deadline_s:
             raise _not_usable(states, serial)
         progress()
@@ -101,40 +101,46 @@ def _not_usable(states: dict[str, str], serial: str) -> Exception:
 class AdbShell:
     """A ``Shell``. Each command is a connection of its own, so one that broke spoils no other."""
 
-    def __init__(self, device: Any) -> None:
-        self._device = device
-
-    @property
-    def serial(self) -> str:
-        return str(self._device.serial)
+    def __init__(self, client: Any, serial: str) -> None:
+        self._client = client
+        self.serial = serial
 
     def run(self, command: str, *, timeout_s: float) -> Finished:
         with contextlib.closing(self.start(with_exit_code(command))) as stream:
             return split_exit_code(_read_all(stream, timeout_s))
 
     def start(self, command: str) -> "_AdbStream":
-        with _adb_errors(self.serial):
-            connection = self._device.open_transport(timeout=_CONNECT_S)
-            connection.conn.sendall(_framed(f"exec:{command}"))
-            connection.check_okay()
-        return _AdbStream(connection, self.serial)
+        return _AdbStream(self._service(f"exec:{command}"), self.serial)
 
     def push(self, local: Path, remote: str, *, silence_s: float, progress: Callable[[], None]) -> None:
         # Not adbutils' own push: that waits for ever, and sends without a look at how much was taken.
-        with _adb_errors(self.serial), local.open("rb") as file:
-            connection = self._device.open_transport(timeout=_CONNECT_S)
-            with contextlib.closing(connection):
-                link = connection.conn
-                link.sendall(_framed("sync:"))
-                connection.check_okay()
-                link.settimeout(silence_s)
-                target = f"{remote},{stat.S_IFREG | 0o755}".encode()
-                link.sendall(b"SEND" + struct.pack("<I", len(target)) + target)
-                while chunk := file.read(_CHUNK_BYTES):
-                    link.sendall(b"DATA" + struct.pack("<I", len(chunk)) + chunk)
-                    progress()
-                link.sendall(b"DONE" + struct.pack("<I", int(time.time())))
-                _check_sync(connection, remote)
+        with (
+            contextlib.closing(self._service("sync:")) as connection,
+            local.open("rb") as file,
+            _adb_errors(self.serial),
+        ):
+            link = connection.conn
+            link.settimeout(silence_s)
+            target = f"{remote},{stat.S_IFREG | 0o755}".encode()
+            link.sendall(b"SEND" + struct.pack("<I", len(target)) + target)
+            while chunk := file.read(_CHUNK_BYTES):
+                link.sendall(b"DATA" + struct.pack("<I", len(chunk)) + chunk)
+                progress()
+            link.sendall(b"DONE" + struct.pack("<I", int(time.time())))
+            _check_sync(connection, remote)
+
+    def _service(self, name: str) -> Any:
+        """A connection to one service of the phone. adbutils' own would stay open when the phone is not there."""
+        with _adb_errors(self.serial):
+            connection = self._client.make_connection(timeout=_CONNECT_S)
+            try:
+                for request in (f"host:transport:{self.serial}", name):
+                    connection.conn.sendall(_framed(request))
+                    connection.check_okay()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     def close(self) -> None:
         return None
