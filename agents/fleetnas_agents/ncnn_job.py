@@ -114,7 +114,7 @@ def measurement_of(answer: str, plan: Plan, facts: Mapping[str, str]) -> Measure
         seen = _facts(content["before"], content["after"])
         evidence = Evidence(tuple(sorted((seen | dict(facts)).items())), digest)
         return judge(raw, plan, evidence)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise MeasureError(FaultKind.CRASH, f"the runner sent a broken result: {error}") from error
     except FleetNASError as error:
         raise MeasureError(FaultKind.CRASH, f"the runner's result cannot be judged: {error}") from error

@@ -91,11 +91,9 @@ def _not_usable(states: dict[str, str], serial: str) -> Exception:
         hint = next((text for name, text in _HINTS.items() if state.startswith(name)), "")
         if hint:
             return FailedPreconditionError(f"phone '{one}' is '{state}': {hint}.")
-    what = f"phone '{serial}' is" if serial else "no phone is"
+    what = f"phone '{serial}' is not there" if serial else "no phone is there"
     others = f" (adb sees {', '.join(states)})" if states else ""
-    return LinkError(
-        f"{what} not there{others}: plug it in, switch on USB debugging, check with `adb devices`."
-    )
+    return LinkError(f"{what}{others}: plug it in, switch on USB debugging, check with `adb devices`.")
 
 
 class AdbShell:

@@ -57,7 +57,7 @@ class Stream(Protocol):
 
 
 class Shell(Protocol):
-    """A link to one device. ``tests/contracts/test_shell.py`` holds what every shell promises.
+    """A link to one device. ``tests/stand_ins/test_shells.py`` holds what every shell promises.
 
     All methods block; drivers call them from a thread. After a LinkError the shell is of no more use.
     """
