@@ -3,7 +3,9 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check
 SEARCH_ARGS ?=
 
-.PHONY: search test check bench format proto clean
+TARGET ?= x86_64
+
+.PHONY: search test check bench format proto runner clean
 
 search: .venv/search.done  ## find a network 20 % faster than the reference on this machine's CPU
 	.venv/bin/fleetnas search --latency-drop 20% $(SEARCH_ARGS)
@@ -29,6 +31,9 @@ format: .venv/dev.done
 
 proto: .venv/dev.done  ## generate the code of the .proto files again
 	.venv/bin/python protos/generate.py
+
+runner:  ## the native runner for TARGET=x86_64|aarch64|armv7, into build/runner
+	$(PYTHON) agents/runner/build.py $(TARGET)
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetnas_agents.driver import Driver
 from fleetnas_agents.drivers.replay.options import add_replay_options, replay_settings
+from fleetnas_agents.drivers.shell_options import SHELL_DRIVERS, add_shell_options, make_shell_driver
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
@@ -30,6 +32,8 @@ examples:
   fleetnas device token --data-dir fleet --uses 20 > join.token
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table fbnet \
       --columns pixel3,samsung_a50 --devices 20 --fault disconnect=0.05 --fault drift=0.1:0.2 --seed 1
+  fleetnas-agent --controller lab:7070 --token-file join.token --driver adb --id phone-1
+  fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -63,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--controller", required=True, metavar="ADDR", help="HOST:PORT of the controller")
-    parser.add_argument("--driver", choices=["host", "replay"], default="host", help="kind of device")
+    parser.add_argument(
+        "--driver", choices=["host", "replay", *SHELL_DRIVERS], default="host", help="kind of device"
+    )
     parser.add_argument("--token", help="join token; seen by other users in `ps`, so rather use a file")
     parser.add_argument(
         "--token-file", type=Path, help=f"file with the join token (or set {_TOKEN_VARIABLE})"
@@ -90,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         help="longest wait before dialling again (default: %(default)s)",
     )
     add_replay_options(parser)
+    add_shell_options(parser)
     parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
     parser.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="default: %(default)s")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
@@ -123,12 +130,17 @@ async def _run(args: argparse.Namespace) -> None:
 
         await run_devices(replay_settings(args, labels), settings, args.state_dir, _join_text(args))
         return
-    from fleetnas_agents.drivers.host import HostDriver
-
-    driver = HostDriver(core=args.core, thread_count=args.threads, labels=labels)
     state = AgentState(args.state_dir)
     with state.held():
-        await Agent(driver, state, settings, _join_text(args)).run()
+        await Agent(_driver(args, labels), state, settings, _join_text(args)).run()
+
+
+def _driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
+    if args.driver in SHELL_DRIVERS:
+        return make_shell_driver(args, labels)
+    from fleetnas_agents.drivers.host import HostDriver
+
+    return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
 
 
 def _join_text(args: argparse.Namespace) -> "JoinText":

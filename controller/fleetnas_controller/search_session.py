@@ -140,7 +140,7 @@ class SearchSession:
         return stored
 
     def _search(self, config: SearchConfig, trials: Trials, progress: SearchProgress) -> dict[str, Any]:
-        from fleetnas_controller.network_files import OnnxFiles
+        from fleetnas_controller.network_files import files_for
         from fleetnas_latency.table import open_table
         from fleetnas_search_spaces.weights import WeightPool
 
@@ -161,7 +161,7 @@ class SearchSession:
                 ),
                 trials=trials,
                 fleet=client,
-                files=OnnxFiles(space, weights, client.put_artifact),
+                files=files_for(_runtimes(config, client), space, weights, client.put_artifact),
                 plan_of=lambda device, phase: _plan(statistics[device], phase),
                 selectors={device: _selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
@@ -253,6 +253,12 @@ class _Observers:
         self._since_s = now_s
         self._recorder.finished(trial, records)
         self._progress.finished(trial, records)
+
+
+def _runtimes(config: SearchConfig, client: Any) -> set[str]:
+    """Of the devices that are named; those that a selector finds may still join."""
+    named = [one for one in config.devices if "=" not in one]
+    return {target.runtime for one in named for target in client.get_device(one).targets}
 
 
 def stored_result(runs_dir: Path, name: str) -> dict[str, Any]:

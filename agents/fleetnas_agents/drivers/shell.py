@@ -1,0 +1,301 @@
+"""Devices with a command line: the native runner, pushed there and run."""
+
+__all__ = ["Profile", "ShellDriver", "ShellOptions"]
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import shlex
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fleetnas_agents.drivers.cores import big_cores, core_text
+from fleetnas_agents.drivers.runner_file import find_runner, runner_version
+from fleetnas_agents.drivers.runner_output import RunnerOutput
+from fleetnas_agents.jobs import DeviceDescription, Job, MeasureError
+from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, network_files, sample_input
+from fleetnas_agents.shells.files import DeviceFolder
+from fleetnas_agents.shells.shell import LinkError, Opener, RemoteError, Shell
+from fleetnas_latency.measurement import Measurement
+from fleetnas_latency.statistics import Statistic
+from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import FleetNASError
+
+_log = logging.getLogger(__name__)
+
+_POLL_S = 0.25
+_KILL_S = 5.0
+_SETUP_S = 120.0  # of the first connection, before there is a job with limits of its own
+_GRACE_S = 5.0  # the agent ends a job before the runner's own alarm does
+
+
+class Profile(Protocol):
+    """What differs between kinds of device."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def identify(self, shell: Shell) -> tuple[str, str]:
+        """Model, and which runner the device runs (``"aarch64"``, ``"armv7"``, ``"x86_64"``).
+
+        Raises:
+            FailedPreconditionError: There is no runner for such a device.
+            LinkError: The link broke.
+        """
+        ...
+
+    def facts(self, shell: Shell) -> Mapping[str, str]:
+        """What only this kind can tell around a measurement, e.g. the battery; raises LinkError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShellOptions:
+    """How a device is used.
+
+    Attributes:
+        folder: Of the agent, on the device.
+        runner: A runner, or the folder that ``make runner`` fills; None: the checkout's own.
+        cores: None: the fastest ones.
+        stand_in: What replaces a real device, e.g. ``"qemu"``; empty for a real one.
+    """
+
+    folder: str
+    runner: Path | None = None
+    cores: tuple[int, ...] | None = None
+    thread_count: int = 1
+    labels: tuple[tuple[str, str], ...] = ()
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A device that is ready to measure."""
+
+    shell: Shell
+    folder: DeviceFolder
+    runner: str
+    model: str
+    cores: tuple[int, ...]
+    version: str
+
+
+class _Attempt:
+    """The limits of one job; ``check`` is called wherever time passes."""
+
+    def __init__(self, total_s: float, silence_s: float) -> None:
+        self.total_s = total_s
+        self.silence_s = silence_s
+        self.stopping = threading.Event()
+        self._end_s = time.monotonic() + total_s
+
+    @property
+    def left_s(self) -> float:
+        return self._end_s - time.monotonic()
+
+    def check(self) -> None:
+        if self.stopping.is_set():
+            raise MeasureError.infrastructure("the job was stopped")
+        if self.left_s <= 0.0:
+            raise MeasureError.infrastructure(f"no result within {self.total_s:g} s: is the link slow?")
+
+
+class ShellDriver:
+    """Measures in the native runner over a ``Shell``.
+
+    The link and what was pushed live from job to job. A link that breaks ends the job with an infrastructure fault,
+    and the next job opens another; the runner on the device ends itself with its input.
+    """
+
+    def __init__(self, open_shell: Opener, profile: Profile, options: ShellOptions) -> None:
+        self._open_shell = open_shell
+        self._profile = profile
+        self._options = options
+        self._session: _Session | None = None
+        self._described: Target | None = None
+
+    def describe(self) -> DeviceDescription:
+        session = self._connected(_Attempt(_SETUP_S, _SETUP_S))
+        targets = tuple(self._target(session, one) for one in Statistic)
+        self._described = targets[0]
+        return DeviceDescription(session.model, self._profile.kind, targets, self._options.labels)
+
+    async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
+        attempt = _Attempt(job.total_s, job.silence_s)
+        work = asyncio.get_running_loop().run_in_executor(None, self._measure, job, folder, attempt)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The thread sees it at its next poll, stops the runner and cleans up; nothing may be left behind.
+            attempt.stopping.set()
+            with contextlib.suppress(MeasureError):
+                await work
+            raise
+
+    async def close(self) -> None:
+        self._drop_session()
+
+    def _measure(self, job: Job, folder: Path, attempt: _Attempt) -> tuple[Measurement, Target]:
+        try:
+            names = network_files(job, job.entry_file)
+            anchor = network_files(job, job.anchor_entry_file) if job.anchor_entry_file else None
+            session = self._connected(attempt)
+            return self._measure_on(session, job, folder, names, anchor, attempt)
+        except MeasureError:
+            raise
+        except LinkError as error:
+            self._drop_session()
+            raise MeasureError.infrastructure(str(error)) from error
+        except FleetNASError as error:
+            raise MeasureError.infrastructure(str(error)) from error
+
+    def _measure_on(
+        self,
+        session: _Session,
+        job: Job,
+        folder: Path,
+        names: tuple[str, str],
+        anchor: tuple[str, str] | None,
+        attempt: _Attempt,
+    ) -> tuple[Measurement, Target]:
+        with tempfile.TemporaryDirectory() as scratch:
+            files = self._push(session, job, folder, Path(scratch), names, anchor, attempt)
+            place = session.folder.new_job()
+            try:
+                text = job_text(files, job.plan, session.cores, attempt.left_s + _GRACE_S)
+                (Path(scratch) / "job").write_text(text, encoding="utf-8")
+                session.shell.push(
+                    Path(scratch) / "job", f"{place}/job", silence_s=attempt.silence_s, progress=attempt.check
+                )
+                before = self._profile.facts(session.shell)
+                answer = self._run(session, f"{place}/job", attempt)
+                facts = _merged(before, self._profile.facts(session.shell))
+            finally:
+                with contextlib.suppress(LinkError, RemoteError):
+                    session.folder.drop_job(place)
+        facts |= {"runtime": "ncnn", "runtime_version": session.version}
+        return measurement_of(answer, job.plan, facts), self._target(session, job.plan.statistic)
+
+    def _push(
+        self,
+        session: _Session,
+        job: Job,
+        folder: Path,
+        scratch: Path,
+        names: tuple[str, str],
+        anchor: tuple[str, str] | None,
+        attempt: _Attempt,
+    ) -> RunnerFiles:
+        text = (folder / names[0]).read_text(encoding="utf-8", errors="replace")
+        (scratch / "input").write_bytes(sample_input(text))
+        digests = {one.path: one.sha256 for one in job.files}
+        local = {sha256: folder / path for path, sha256 in digests.items()}
+        input_sha256 = _sha256(scratch / "input")
+        remote = session.folder.put(
+            local | {input_sha256: scratch / "input"}, silence_s=attempt.silence_s, progress=attempt.check
+        )
+        places = {path: remote[sha256] for path, sha256 in digests.items()}
+        return RunnerFiles(
+            candidate=(places[names[0]], places[names[1]]),
+            anchor=(places[anchor[0]], places[anchor[1]]) if anchor else None,
+            input=remote[input_sha256],
+            parts={name: place for name, place in places.items() if name.endswith(".f32")},
+        )
+
+    def _run(self, session: _Session, job_path: str, attempt: _Attempt) -> str:
+        """The runner's ``result`` line."""
+        # The shell's own word on how it ended, for not every link brings an exit code along; on a line of its own,
+        # whatever a crash left of the last one.
+        runner, job_file = shlex.quote(session.runner), shlex.quote(job_path)
+        command = f"{runner} --exit-with-stdin {job_file}; code=$?; echo; echo ended $code"
+        output = RunnerOutput()
+        stream = session.shell.start(command)
+        try:
+            heard_s = time.monotonic()
+            while not output.ended:
+                attempt.check()
+                if time.monotonic() - heard_s > attempt.silence_s:
+                    # A link that went dead looks like a runner that hangs, until something else is asked.
+                    session.shell.run(":", timeout_s=_KILL_S)
+                    raise output.silence(attempt.silence_s)
+                try:
+                    part = stream.read(_POLL_S)
+                except TimeoutError:
+                    continue
+                heard_s = time.monotonic()
+                output.feed(part)
+            return output.result()
+        except BaseException:
+            stream.close()
+            self._kill(session, output.pid)
+            raise
+        finally:
+            stream.close()
+
+    def _kill(self, session: _Session, pid: int) -> None:
+        """The runner ends with its input; where a link keeps that open, or it hangs, by force."""
+        if pid:
+            with contextlib.suppress(LinkError):
+                session.shell.run(f"kill -9 {pid}", timeout_s=_KILL_S)
+
+    def _connected(self, attempt: _Attempt) -> _Session:
+        if self._session is None:
+            shell = self._open_shell(attempt.check)
+            try:
+                self._session = self._set_up(shell, attempt)
+            except BaseException:
+                shell.close()
+                raise
+        return self._session
+
+    def _set_up(self, shell: Shell, attempt: _Attempt) -> _Session:
+        model, machine = self._profile.identify(shell)
+        local = find_runner(self._options.runner, machine)
+        folder = DeviceFolder(shell, self._options.folder)
+        folder.prepare()
+        sha256 = _sha256(local)
+        runner = folder.put({sha256: local}, silence_s=attempt.silence_s, progress=attempt.check)[sha256]
+        version = runner_version(shell, runner, machine)
+        cores = self._options.cores if self._options.cores is not None else big_cores(shell)
+        session = _Session(shell, folder, runner, model, cores, version)
+        target = self._target(session, Statistic.WALL_MEDIAN)
+        if self._described is not None and target.key != self._described.key:
+            raise MeasureError.infrastructure(
+                f"the device is now '{target.key}', it was '{self._described.key}': start its agent again."
+            )
+        _log.info(
+            "%s: %s with ncnn %s on cores %s", self._profile.kind, model, version, target.core_set or "any"
+        )
+        return session
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.shell.close()
+
+    def _target(self, session: _Session, statistic: Statistic) -> Target:
+        return Target(
+            device_model=session.model,
+            runtime="ncnn",
+            runtime_version=session.version,
+            thread_count=self._options.thread_count,
+            core_set=core_text(session.cores),
+            statistic=statistic,
+            stand_in=self._options.stand_in,
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _merged(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    changed = {f"{name}_before": value for name, value in before.items() if after.get(name) != value}
+    return changed | dict(after)

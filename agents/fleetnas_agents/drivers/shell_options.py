@@ -1,0 +1,65 @@
+"""The command-line options of phones and boards, and the drivers they make."""
+
+__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver"]
+
+import argparse
+from pathlib import Path
+
+from fleetnas_agents.driver import Driver
+from fleetnas_agents.drivers.cores import parse_cores
+from fleetnas_search_spaces.errors import InvalidArgumentError
+
+SHELL_DRIVERS = ("adb", "ssh")
+_FOLDERS = {"adb": "/data/local/tmp/fleetnas", "ssh": "/var/tmp/fleetnas"}
+
+
+def add_shell_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--serial", default="", help="adb: the phone, as `adb devices` names it (default: the only one)")
+    add("--connect", default="", metavar="HOST:PORT", help="adb: a phone with wireless debugging")
+    add("--ssh", default="", metavar="USER@HOST[:PORT]", help="ssh: the board")
+    add("--key", type=Path, help="ssh: private key (default: the SSH agent's and your own)")
+    add("--host-key", default="", metavar="SHA256:..", help="ssh: fingerprint of the board's host key")
+    add("--known-hosts", type=Path, help="ssh: file of host keys (default: your own)")
+    add("--cores", help="adb, ssh: cores to measure on, e.g. 4-7 (default: the fastest)")
+    add("--runner", type=Path, help="adb, ssh: the native runner, or its folder (default: build/runner)")
+    add("--device-folder", help="adb, ssh: the agent's folder on the device")
+    add("--wait-s", type=float, default=20.0, help="adb, ssh: how long to wait for the device (default: 20)")
+    add(
+        "--stand-in",
+        default="",
+        metavar="NAME",
+        help="adb, ssh: what replaces the device; shown with every number",
+    )
+
+
+def make_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
+    """Raises InvalidArgumentError when the options do not say which device."""
+    from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
+
+    options = ShellOptions(
+        folder=args.device_folder or _FOLDERS[args.driver],
+        runner=args.runner,
+        cores=parse_cores(args.cores) if args.cores else None,
+        thread_count=args.threads,
+        labels=labels,
+        stand_in=args.stand_in,
+    )
+    if args.driver == "adb":
+        from fleetnas_agents.drivers.adb import AndroidProfile, PhoneFinder
+
+        phone = PhoneFinder(args.serial, connect=args.connect, wait_s=args.wait_s)
+        return ShellDriver(phone, AndroidProfile(), options)
+    from fleetnas_agents.drivers.ssh import BoardFinder, BoardProfile
+    from fleetnas_agents.shells.ssh import parse_ssh_address
+
+    if not args.ssh:
+        raise InvalidArgumentError("--driver ssh reaches a board: say which with --ssh USER@HOST.")
+    board = BoardFinder(
+        parse_ssh_address(args.ssh),
+        key_file=args.key,
+        host_key=args.host_key,
+        known_hosts=args.known_hosts,
+        wait_s=args.wait_s,
+    )
+    return ShellDriver(board, BoardProfile(), options)

@@ -1,0 +1,1 @@
+"""Ways to move files to a device and run commands on it."""

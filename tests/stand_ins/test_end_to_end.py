@@ -1,0 +1,124 @@
+"""From a served controller and a join token to a measured MobileNetV2 on a phone and on a board."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetnas_controller.client import FleetClient
+from fleetnas_controller.jobs import MeasurementRequest, MeasurementState, ModelFile, Selector
+from fleetnas_controller.operator import operator_token
+from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.server import ControllerServer
+from fleetnas_latency.measurement import Plan
+from fleetnas_search_spaces.emit_ncnn import emit_ncnn
+from fleetnas_search_spaces.registry import space
+from fleetnas_search_spaces.weights import WeightPool
+
+QUICK = Plan(min_duration_s=0.2, max_duration_s=2.0, min_round_count=2, warmup_min_s=0.1, warmup_cap_s=0.5)
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[FleetClient]:
+    """Of a controller that serves ``tmp_path/fleet`` from a thread of its own."""
+    loop = asyncio.new_event_loop()
+    started: Future[str] = Future()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        server = ControllerServer(tmp_path / "fleet", "127.0.0.1:0", settings=FleetSettings(retry_base_s=0.2))
+        started.set_result(await server.start())
+        await stopping.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    address = started.result(60.0)
+    found = FleetClient(address, operator_token(tmp_path / "fleet"))
+    found.address = address  # type: ignore[attr-defined]
+    yield found
+    found.close()
+    loop.call_soon_threadsafe(stopping.set)
+    thread.join(60.0)
+    loop.close()
+
+
+@pytest.fixture
+def join(
+    client: FleetClient, tmp_path: Path, built_runner: Callable[..., Path]
+) -> Iterator[Callable[..., Any]]:
+    """Starts ``fleetnas-agent`` for a device, as a user does."""
+    agents: list[subprocess.Popen[bytes]] = []
+
+    def start(device: Any) -> None:
+        token = client.create_join_token(device_id="d", use_count=1).secret
+        options = [
+            *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
+            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / "agent"),
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
+        with (tmp_path / "agent.log").open("wb") as log:
+            agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
+
+    yield start
+    for one in agents:
+        one.terminate()
+        one.wait(30.0)
+
+
+def ask(client: FleetClient, tmp_path: Path, name: str) -> str:
+    """Uploads a MobileNetV2 for ncnn and asks for its measurement."""
+    found = space("mobilenet-v2-paper")
+    model = emit_ncnn(found.graph(found.reference), WeightPool(tmp_path / "pool"), key="k", external=True)
+    contents: dict[str, bytes | Path] = {
+        "net.param": model.param_text.encode(),
+        "net.weights": model.weights_text.encode(),
+    } | {one.name: one.path for one in model.weight_files}
+    stored = {path: client.put_artifact(content) for path, content in contents.items()}
+    files = tuple(ModelFile(path, one.sha256, one.size_bytes) for path, one in stored.items())
+    request = MeasurementRequest(name, files, "net.param", plan=QUICK, selector=Selector(runtime="ncnn"))
+    return client.create_measurement(request).name
+
+
+def done(client: FleetClient, name: str, tmp_path: Path) -> Any:
+    records = client.wait_any([name], 120.0)
+    assert records, (tmp_path / "agent.log").read_text()[-2000:]
+    assert records[0].state is MeasurementState.DONE, records[0].fault
+    return records[0]
+
+
+def test_served_device_measures_a_mobilenet_v2(
+    device: Any, client: FleetClient, join: Callable[..., Any], tmp_path: Path
+) -> None:
+    join(device)
+    record = done(client, ask(client, tmp_path, "m"), tmp_path)
+    assert record.result.estimate.value > 0.0
+    assert record.target.stand_in == "x86_64-double"
+    assert record.target.runtime == "ncnn"
+    assert record.attempt_count == 1
+
+
+def test_job_whose_cable_is_pulled_is_done_once_the_device_is_back(
+    device: Any,
+    client: FleetClient,
+    join: Callable[..., Any],
+    tmp_path: Path,
+    processes_of: Callable[..., Any],
+    until: Any,
+) -> None:
+    join(device)
+    name = ask(client, tmp_path, "m")
+    until(lambda: any("--exit-with-stdin" in line for line in processes_of(device)), "the runner measures")
+    device.cable.pull()
+    until(lambda: client.get_measurement(name).fault, "the fault is reported")
+    device.cable.plug()
+    record = done(client, name, tmp_path)
+    assert record.attempt_count >= 2
+    assert record.fault.kind.value == "infrastructure"
