@@ -84,21 +84,41 @@ def expected_gain(beliefs: Beliefs, front: Floats, worst: Floats) -> Floats:
     Source: the slabs are those of Yang et al., "Multi-Objective Bayesian Global Optimization using expected
     hypervolume improvement gradient", Swarm and Evolutionary Computation 44 (2019); the log-normal is ours.
     """
+    return np.maximum(_gain(_Shortfalls(beliefs), front, worst), 0.0)
+
+
+class _Shortfalls:
+    """``E[max(limit - X, 0)]`` of every candidate, each computed once: slabs ask for the same limits many times."""
+
+    def __init__(self, beliefs: Beliefs) -> None:
+        self._beliefs = beliefs
+        self._known: dict[tuple[int, float], Floats] = {}
+
+    def __call__(self, quantity: int, limit: float) -> Floats:
+        known = self._known.get((quantity, limit))
+        if known is None:
+            known = _shortfall(self._beliefs, quantity, limit)
+            self._known[quantity, limit] = known
+        return known
+
+
+def _gain(shortfalls: _Shortfalls, front: Floats, worst: Floats) -> Floats:
+    """Of the first ``len(worst)`` quantities."""
     front = front[(front < worst).all(axis=1)]
-    if front.shape[1] == 1:
-        return _shortfall(beliefs, 0, float(min(front.min(initial=np.inf), worst[0])))
-    last = front.shape[1] - 1
+    last = len(worst) - 1
+    if last == 0:
+        return shortfalls(0, float(min(front.min(initial=np.inf), worst[0])))
     levels = np.append(np.unique(front[:, last]), worst[last])
-    fewer = Beliefs(beliefs.mean[:, :last], beliefs.std[:, :last])
-    total, below = np.zeros(len(beliefs.mean)), np.zeros(len(beliefs.mean))
-    inner = expected_gain(fewer, front[:0, :last], worst[:last])
+    inner = _gain(shortfalls, front[:0, :last], worst[:last])
+    total, below = np.zeros(len(inner)), np.zeros(len(inner))
     for level in levels:
-        upto = _shortfall(beliefs, last, float(level))
+        upto = shortfalls(last, float(level))
         total += (upto - below) * inner
         below = upto
         if level < worst[last]:
-            inner = expected_gain(fewer, front[front[:, last] <= level, :last], worst[:last])
-    return np.maximum(total, 0.0)
+            inside = front[front[:, last] <= level, :last]
+            inner = _gain(shortfalls, inside[nondominated(inside)], worst[:last])
+    return total
 
 
 def log_room(beliefs: Beliefs, front: Floats, worst: Floats) -> Floats:
