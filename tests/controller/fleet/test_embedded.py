@@ -51,6 +51,6 @@ def test_folder_can_be_used_again(tmp_path: Path) -> None:
 
 def test_agent_that_never_comes_is_named_with_its_last_words(tmp_path: Path) -> None:
     agent = AgentCommand("a", ("--driver", "replay", "--table", str(tmp_path / "absent.csv")))
-    fleet = EmbeddedFleet(tmp_path, agent, wait_s=1.5)
+    fleet = EmbeddedFleet(tmp_path, agent, wait_s=60.0)
     with fleet, pytest.raises(UnavailableError, match=r"agent\.log' ends with: .*absent\.csv"):
         fleet.wait_for_agent()
