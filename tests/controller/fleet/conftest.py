@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -78,15 +79,16 @@ class World:
         self.clock = Clock()
         self.store = store
         self.settings = settings
+        # Goes on over restarts, for no secret ever comes twice.
+        self._secret_numbers = count()
         self.artifacts = ArtifactFolder(folder / "artifacts")
         with self.artifacts.writer(Artifact(SHA256, len(CONTENT))) as writer:
             writer.write(CONTENT)
         self.restart()
 
     def restart(self) -> None:
-        secrets = iter(f"secret-{self.clock.now}-{number}" for number in range(10_000))
         self.listener = Listener()
-        self.enrolment = Enrolment(self.store, self.clock, lambda: next(secrets))
+        self.enrolment = Enrolment(self.store, self.clock, lambda: f"secret-{next(self._secret_numbers)}")
         self.fleet = Fleet(self.store, self.enrolment, self.clock, self.listener, self.settings)
         self.book = MeasurementBook(self.fleet, self.store, self.artifacts, self.clock)
 

@@ -58,6 +58,6 @@ def test_agent_that_keeps_dying_is_given_up_before_the_time_is_over(tmp_path: Pa
 
 def test_agent_that_never_comes_is_named_with_its_last_words(tmp_path: Path) -> None:
     agent = AgentCommand("a", ("--driver", "replay", "--table", str(tmp_path / "absent.csv")))
-    fleet = EmbeddedFleet(tmp_path, agent, wait_s=20.0)
+    fleet = EmbeddedFleet(tmp_path, agent, wait_s=60.0)
     with fleet, pytest.raises(UnavailableError, match=r"agent\.log' ends with: .*absent\.csv"):
         fleet.wait_for_agent()
