@@ -36,7 +36,8 @@ def test_each_published_index_is_another_cell() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["15625", "421215", "|conv~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|", "-1", "abc", "a~0\n"]
+    "text",
+    ["15625", "421215", "|conv~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|", "-1", "abc", "a~0\n"],
 )
 def test_text_that_is_no_cell_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="nas-bench-201") as error:
