@@ -159,14 +159,15 @@ def figures(sessions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, floa
         taus = [kendalltau(one, other).statistic for one, other in combinations(table, 2)]
         yield method, "kendall_tau_mean", round(float(np.mean(taus)), 4), ""
         yield method, "kendall_tau_worst", round(float(np.min(taus)), 4), ""
+        yield from _differences(method, table)
         if method.startswith("protocol"):
-            yield from _comparisons(method, [one["values"][method] for one in sessions], names, table)
+            yield from _comparisons(method, [one["values"][method] for one in sessions], names)
     verdicts = [one for each in sessions for pair in each["values"]["verdicts"].values() for one in pair]
     yield "protocol", "ok", round(100 * verdicts.count("ok") / len(verdicts), 1), "% of measurements"
 
 
 def _comparisons(
-    method: str, found: Sequence[Mapping[str, Any]], names: Sequence[str], table: np.ndarray[Any, Any]
+    method: str, found: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> Iterator[tuple[str, str, float, str]]:
     pairs = [each[name] for each in found for name in names]
     gaps = np.array([abs(np.log(one[0] / other[0])) for one, other in pairs])
@@ -190,25 +191,23 @@ def _comparisons(
         round(100 * false / len(gaps), 2),
         "% of A/A' pairs, held out",
     )
-    resolution = float(np.quantile(gaps, 0.95))
-    true = np.log(table.mean(axis=0))
-    near = [
-        (one, other)
-        for one, other in combinations(range(per), 2)
-        if DIFFERENCES[0] <= abs(true[one] - true[other]) <= DIFFERENCES[1]
-    ]
-    if near:
-        hits = [
-            (np.log(table[row, one] / table[row, other])) * np.sign(true[one] - true[other]) > resolution
-            for row in range(len(found))
-            for one, other in near
-        ]
-        yield (
-            method,
-            "ab_found",
-            round(100 * float(np.mean(hits)), 1),
-            f"% of {len(near)} pairs 2 to 4 % apart",
-        )
+
+
+def _differences(method: str, table: np.ndarray[Any, Any]) -> Iterator[tuple[str, str, float, str]]:
+    """Of two networks in one session: how far it moves between sessions, and whether small true ones are found.
+
+    The truth is the mean of all sessions of the same method.
+    """
+    pairs = list(combinations(range(table.shape[1]), 2))
+    gaps = np.array([[np.log(row[one] / row[other]) for one, other in pairs] for row in table])
+    true = gaps.mean(axis=0)
+    reach = 1.96 * float(np.sqrt(((gaps - true) ** 2).sum() / (gaps.size - len(pairs))))
+    yield method, "pair_resolution", round(100 * reach, 3), "% (1.96 deviations of a difference)"
+    near = (abs(true) >= DIFFERENCES[0]) & (abs(true) <= DIFFERENCES[1])
+    if near.any():
+        found = gaps[:, near] * np.sign(true[near]) > reach
+        unit = f"% of {int(near.sum())} pairs 2 to 4 % apart, at the pair resolution"
+        yield method, "ab_found", round(100 * float(found.mean()), 1), unit
 
 
 def _value(reading: Any) -> float:

@@ -20,8 +20,10 @@ __all__ = [
     "Verdict",
     "judge",
     "measure",
+    "measure_batch",
 ]
 
+from fleetnas_latency.batch import measure_batch
 from fleetnas_latency.judgement import Evidence, Measurement, StatisticEstimate, Verdict, judge
 from fleetnas_latency.plan import Clock, Plan, Runner, RunTimes
 from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason, measure

@@ -1,6 +1,6 @@
 """Timing of a network beside an anchor, until the headline statistic is known well enough."""
 
-__all__ = ["RawMeasurement", "RunSeries", "StopReason", "measure"]
+__all__ = ["RawMeasurement", "RunSeries", "StopReason", "TimedSeries", "measure", "stop_reason"]
 
 import math
 from collections.abc import Callable, Sequence
@@ -109,9 +109,9 @@ def measure(
         )
     tick_ms = clock_tick_ms(readings_ms)
     share = plan.anchor_share if anchor is not None else 0.0
-    timed = [_Timed(candidate, warm.candidate, tick_ms, plan, 1.0 - share)]
+    timed = [TimedSeries(candidate, warm.candidate, tick_ms, plan, 1.0 - share)]
     if anchor is not None:
-        timed.append(_Timed(anchor, warm.anchor, tick_ms, plan, share))
+        timed.append(TimedSeries(anchor, warm.anchor, tick_ms, plan, share))
     duration_s, reason = _sample(timed, plan, clock, progress)
     return RawMeasurement(
         candidate=timed[0].series(),
@@ -126,7 +126,7 @@ def measure(
 
 
 def _sample(
-    timed: "list[_Timed]", plan: Plan, clock: Clock, progress: Callable[[], None]
+    timed: "list[TimedSeries]", plan: Plan, clock: Clock, progress: Callable[[], None]
 ) -> tuple[float, StopReason]:
     """Runs whole rounds until one of the reasons holds; the candidate is the first of ``timed``."""
     start_s = clock()
@@ -138,12 +138,13 @@ def _sample(
         round_index += 1
         progress()
         duration_s = clock() - start_s
-        reason = _stop_reason(timed[0], round_index, duration_s, plan)
+        reason = stop_reason(timed[0], round_index, duration_s, plan)
         if reason is not None:
             return duration_s, reason
 
 
-def _stop_reason(timed: "_Timed", round_count: int, duration_s: float, plan: Plan) -> StopReason | None:
+def stop_reason(timed: "TimedSeries", round_count: int, duration_s: float, plan: Plan) -> StopReason | None:
+    """Why the sampling of one network may end after so many rounds and seconds; None: it goes on."""
     enough = (
         timed.run_count >= plan.min_run_count
         and round_count >= plan.min_round_count
@@ -173,7 +174,7 @@ def _round_shape(inference_ms: float, inner_count: int, plan: Plan, share: float
     return inner_count, max(1, round(wanted_ms / (inference_ms * inner_count)))
 
 
-class _Timed:
+class TimedSeries:
     """Times one network, so many runs a round, and keeps every run."""
 
     def __init__(
