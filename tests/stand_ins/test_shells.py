@@ -1,5 +1,7 @@
 """What every shell promises, and each kind's own options."""
 
+import asyncio
+import hashlib
 import os
 import threading
 import time
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from fleetnas_agents.jobs import MeasureError
+from fleetnas_agents.shells.files import DeviceFolder
 from fleetnas_agents.shells.shell import LinkError, RemoteError, split_exit_code, with_exit_code
 from fleetnas_agents.shells.ssh import parse_ssh_address
 from fleetnas_search_spaces.errors import InvalidArgumentError
@@ -115,6 +119,35 @@ def test_pulled_cable_is_a_broken_link(shell: Any, device: Any) -> None:
             shell.run("echo", timeout_s=5.0)
     finally:
         stream.close()
+
+
+def test_files_unused_for_longest_leave_a_cache_that_is_full(shell: Any, device: Any, tmp_path: Path) -> None:
+    folder = DeviceFolder(shell, str(device.folder), cache_kib=300)
+    folder.prepare()
+    files = {}
+    for index in range(4):
+        local = tmp_path / f"file{index}"
+        local.write_bytes(bytes([index]) * 100_000)
+        files[hashlib.sha256(local.read_bytes()).hexdigest()] = local
+        folder.put(files, silence_s=20.0, progress=lambda: None)
+    first, *_, last = files
+    folder.put({first: files[first]}, silence_s=20.0, progress=lambda: None)
+    folder.drop_job(folder.new_job())
+    kept = {one.name for one in (device.folder / "cache").iterdir()}
+    assert {first, last} >= kept
+    assert first in kept
+
+
+def test_deleted_runner_is_copied_again(
+    device: Any, make_driver: Any, fake_runner: Any, make_job: Any
+) -> None:
+    driver = make_driver(device, fake_runner("echo fault model ran; exit 1"))
+    driver.describe()
+    for one in (device.folder / "cache").iterdir():
+        one.unlink()
+    with pytest.raises(MeasureError, match="ran"):
+        asyncio.run(driver.measure(*make_job()))
+    asyncio.run(driver.close())
 
 
 def test_output_without_an_exit_code_is_not_whole() -> None:

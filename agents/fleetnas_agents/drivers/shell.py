@@ -76,11 +76,17 @@ class ShellOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A device that is ready to measure."""
+    """A device that is ready to measure.
+
+    Attributes:
+        runner: Its path there.
+        runner_file: Its digest and its path here.
+    """
 
     shell: Shell
     folder: DeviceFolder
     runner: str
+    runner_file: tuple[str, Path]
     model: str
     cores: tuple[int, ...]
     version: str
@@ -195,7 +201,8 @@ class ShellDriver:
         text = (folder / names[0]).read_text(encoding="utf-8", errors="replace")
         (scratch / "input").write_bytes(sample_input(text))
         digests = {one.path: one.sha256 for one in job.files}
-        local = {sha256: folder / path for path, sha256 in digests.items()}
+        # The runner too: it counts as used, and is copied again should somebody have deleted it.
+        local = dict([session.runner_file]) | {sha256: folder / path for path, sha256 in digests.items()}
         input_sha256 = _sha256(scratch / "input")
         remote = session.folder.put(
             local | {input_sha256: scratch / "input"}, silence_s=attempt.silence_s, progress=attempt.check
@@ -263,7 +270,7 @@ class ShellDriver:
         runner = folder.put({sha256: local}, silence_s=attempt.silence_s, progress=attempt.check)[sha256]
         version = runner_version(shell, runner, machine)
         cores = self._options.cores if self._options.cores is not None else big_cores(shell)
-        session = _Session(shell, folder, runner, model, cores, version)
+        session = _Session(shell, folder, runner, (sha256, local), model, cores, version)
         target = self._target(session, Statistic.WALL_MEDIAN)
         if self._described is not None and target.key != self._described.key:
             raise MeasureError.infrastructure(

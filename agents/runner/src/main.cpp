@@ -111,7 +111,16 @@ void fail(const char* kind, const std::string& message) {
     _exit(1);
 }
 
+// ncnn is built for these without a look at the CPU; better a sentence than an illegal instruction.
+static void check_cpu() {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        fail("infrastructure", "this CPU lacks AVX2 or FMA, which the x86_64 runner is built for");
+#endif
+}
+
 int main(int argc, char** argv) {
+    check_cpu();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("{\"protocol\":1,\"ncnn\":\"%s\",\"target\":\"%s\"}\n", FLEETNAS_NCNN_VERSION, FLEETNAS_TARGET);
         return 0;
