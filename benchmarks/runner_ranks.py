@@ -21,10 +21,11 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from fleetnas_agents.onnx_runner import OnnxRunner, runtime_version
+
 from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_agents.drivers.runner_output import RunnerOutput
 from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, sample_input
-from fleetnas_agents.onnx_runner import OnnxRunner, runtime_version
 from fleetnas_latency.measurement import Evidence, Measurement, Plan, judge, measure
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace

@@ -100,7 +100,7 @@ def test_job_whose_download_was_cut_off_holds_no_lease(tmp_path: Path, shelf: An
 def test_files_that_never_arrive_end_the_attempt(tmp_path: Path, shelf: Any) -> None:
     bench = Bench(tmp_path, shelf, Driver())
 
-    async def stalled(sha256: str) -> AsyncIterator[bytes]:
+    async def stalled(sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
         yield b""
 

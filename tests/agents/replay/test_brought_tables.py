@@ -30,7 +30,7 @@ def test_latency_that_no_device_has_is_refused(tmp_path: Path, latency: str) -> 
 def test_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     table = tmp_path / "table.csv"
     table.write_bytes(content)
-    with pytest.raises(InvalidArgumentError, match=r"table\.csv' "):
+    with pytest.raises(InvalidArgumentError, match="table"):
         read_tables(str(table))
 
 
