@@ -67,7 +67,7 @@ def build(target: str, jobs: int) -> Path:
     toolchain = HERE / "toolchains" / f"{target}.cmake"
     options = [f"-DCMAKE_TOOLCHAIN_FILE={toolchain}"] if toolchain.exists() else []
     run(
-        tools / "cmake", "-S", HERE, "-B", folder, "-G", "Ninja", "--log-level=WARNING", "-Wno-dev",
+        tools / "cmake", "-S", HERE, "-B", folder, "-G", "Ninja", "--log-level=ERROR",
         "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_MAKE_PROGRAM={tools / 'ninja'}", f"-DNCNN_SOURCE={source}",
         f"-DNCNN_RELEASE={NCNN_RELEASE}", f"-DFLEETNAS_TARGET={target}", *options,
     )  # fmt: skip

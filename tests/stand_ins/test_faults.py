@@ -41,6 +41,10 @@ def left_in(device: Any) -> list[str]:
     return jobs + [one.name for one in (device.folder / "cache").glob("*.part")]
 
 
+def is_measuring(processes: list[str]) -> bool:
+    return any("--exit-with-stdin" in line for line in processes)
+
+
 SAID_AND_DONE = {
     "garbage": ("head -c 3000 /dev/urandom; exit 0", CRASH, "without a result"),
     "segmentation fault": ("kill -SEGV $$", CRASH, "signal 11"),
@@ -101,7 +105,7 @@ def test_cancelled_job_leaves_nothing(
 
     async def cancel() -> None:
         task = asyncio.create_task(driver.measure(job, folder))
-        await asyncio.to_thread(until, lambda: processes_of(device), "the runner runs")
+        await asyncio.to_thread(until, lambda: is_measuring(processes_of(device)), "the runner runs")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -135,7 +139,7 @@ def test_cable_pulled_in_mid_run_is_a_fault_of_the_infrastructure_and_the_next_j
     driver = make_driver(device, built_runner(), wait_s=15.0)
 
     def measuring() -> bool:
-        return any("--exit-with-stdin" in line for line in processes_of(device))
+        return is_measuring(processes_of(device))
 
     async def run() -> tuple[MeasureError, Any]:
         fault = await _pulled(driver, device, long, folder, measuring, until)
@@ -187,15 +191,25 @@ def test_device_that_is_not_there_is_waited_for_and_then_a_fault(
     assert fault.kind is INFRASTRUCTURE
 
 
+@pytest.mark.parametrize("phase", ["copying", "measuring"])
 def test_dead_link_is_not_blamed_on_the_runner(
-    device: Any, make_driver: Any, fake_runner: Any, make_job: Any, processes_of: Any, until: Any
+    phase: str, device: Any, make_driver: Any, fake_runner: Any, make_job: Any, processes_of: Any, until: Any
 ) -> None:
-    job, folder = make_job(silence_s=1.5)
+    job, folder = make_job(
+        silence_s=1.5, change=lambda folder: (folder / "ballast.f32").write_bytes(bytes(20_000_000))
+    )
     driver = make_driver(device, fake_runner(CHAT))
+    driver.describe()
+    device.cable.bytes_per_s = 4e6 if phase == "copying" else 0.0
+
+    def reached() -> bool:
+        if phase == "copying":
+            return any(one.stat().st_size > 0 for one in _parts(device))
+        return is_measuring(processes_of(device))
 
     async def run() -> MeasureError:
         task = asyncio.create_task(driver.measure(job, folder))
-        await asyncio.to_thread(until, lambda: processes_of(device), "the runner runs")
+        await asyncio.to_thread(until, reached, phase)
         device.cable.blocked = True
         with pytest.raises(MeasureError) as caught:
             await task

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from fleetnas_agents.shells.shell import Finished, LinkError, RemoteError
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
 
-_CONNECT_S = 15.0
+_CONNECT_S = 10.0
 _KEEPALIVE_S = 5
 _CHUNK_BYTES = 32 * 1024
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -121,7 +122,7 @@ class SshShell:
         return Finished(code, b"".join(parts).decode("utf-8", errors="replace"))
 
     def start(self, command: str) -> "_SshStream":
-        with self._errors():
+        with self._errors(), self._bounded():
             channel = self._client.get_transport().open_session(timeout=_CONNECT_S)
             channel.set_combine_stderr(True)
             channel.exec_command(command)
@@ -129,7 +130,8 @@ class SshShell:
 
     def push(self, local: Path, remote: str, *, silence_s: float, progress: Callable[[], None]) -> None:
         with self._errors():
-            sftp = self._client.open_sftp()
+            with self._bounded():
+                sftp = self._client.open_sftp()
             with contextlib.closing(sftp), local.open("rb") as source:
                 sftp.get_channel().settimeout(silence_s)
                 try:
@@ -148,6 +150,17 @@ class SshShell:
 
     def close(self) -> None:
         self._client.close()
+
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Ends the link when what is inside does not end: paramiko waits for ever for the answer to a request."""
+        timer = threading.Timer(_CONNECT_S, self._client.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
