@@ -31,19 +31,17 @@ class FewShotModel:
     Args:
         believe: Gives what is believed of the structure's entries before measuring (``source_prior``); asked again
             when the structure has met new ones.
-        pseudo_scores: How far off predictions were on other devices (``calibration``).
     """
 
     def __init__(
         self,
         structure: Structure,
         believe: Callable[[], Believed],
-        pseudo_scores: Floats | None = None,
     ) -> None:
         self._structure = structure
         self._believe = believe
         self._believed: Believed | None = None
-        self._pseudo_scores = student_scores() if pseudo_scores is None else pseudo_scores
+        self._pseudo_scores = student_scores()
         self._observed = Observed(structure.space)
         self._posterior: RobustPosterior | None = None
 

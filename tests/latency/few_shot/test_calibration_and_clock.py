@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fleetnas_latency.few_shot.calibration import interval_factor, quantile_scores, student_scores
+from fleetnas_latency.few_shot.calibration import interval_factor, student_scores
 from fleetnas_latency.few_shot.clock import clock_tick_ms
 
 
@@ -18,13 +18,6 @@ def test_factor_beyond_all_scores_is_the_largest() -> None:
 def test_many_left_out_scores_outweigh_the_pseudo_scores() -> None:
     wide = interval_factor(np.full(1000, 3.0), student_scores())
     assert wide == 3.0
-
-
-def test_quantile_scores_stand_for_the_whole_set() -> None:
-    scores = np.abs(np.random.default_rng(0).standard_normal(10_000))
-    found = quantile_scores(scores)
-    assert len(found) == 20
-    assert found[17] == pytest.approx(np.quantile(scores, 0.875))
 
 
 @pytest.mark.parametrize(
