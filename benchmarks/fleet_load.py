@@ -55,7 +55,7 @@ class Controller:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "fleetnas_controller.cli", "serve", "--listen", self.address,
-                "--data-dir", str(self.data_dir), *self._times,
+                "--data-dir", str(self.data_dir), "--health-interval", "off", *self._times,
             ],
             stderr=self._log,
         )  # fmt: skip

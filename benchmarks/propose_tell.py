@@ -52,7 +52,7 @@ def _run(folder: Path, strategy: str, count: int, args: argparse.Namespace) -> l
     address = _free_address()
     controller = subprocess.Popen(
         [
-            sys.executable, "-m", "fleetnas_controller.cli", "serve", "--listen", address,
+            sys.executable, "-m", "fleetnas_controller.cli", "serve", "--health-interval", "off", "--listen", address,
             "--data-dir", str(folder), "--health-interval", "off", "--log-level", "error",
         ],
         stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """A space small enough to be used up, for tests of everything that searches."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import numpy as np
@@ -53,3 +54,13 @@ class TinySpace:
 @pytest.fixture
 def tiny_space() -> SearchSpace:
     return TinySpace()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Commands that run within the tests set up logging for their process, which here lives on."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

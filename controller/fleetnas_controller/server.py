@@ -133,10 +133,15 @@ class ControllerServer:
         with storage_errors(data_dir):
             data_dir.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(data_dir)
-            token = operator_token(data_dir)
-            artifacts = ArtifactFolder(data_dir / "artifacts")
-            self._encryption = _encryption(data_dir, clock) if encrypted else None
-        self._store = open_fleet_store(data_dir / _STORE_FILE)
+        try:
+            with storage_errors(data_dir):
+                token = operator_token(data_dir)
+                artifacts = ArtifactFolder(data_dir / "artifacts")
+                self._encryption = _encryption(data_dir, clock) if encrypted else None
+            self._store = open_fleet_store(data_dir / _STORE_FILE)
+        except BaseException:
+            self._lock.close()
+            raise
         if self._encryption is not None:
             self._encryption.admit_local_operator(self._store)
         else:

@@ -34,6 +34,9 @@ _UNUSABLE = (
 )
 _KNOWN_NUMBERS = (*_FULL, *_FORBIDDEN, *_UNUSABLE)
 
+_OURS = "_sqlite_migrations"
+"""A table that every store of ours has; several stores may share a file."""
+
 
 @contextmanager
 def store_errors(place: str) -> Iterator[None]:
@@ -63,8 +66,9 @@ def migrate(db: Database, migrations: Migrations, place: str) -> None:
         As ``store_errors``.
     """
     with store_errors(place):
-        foreign = [one for one in db.table_names() if not one.startswith(("sqlite_", "_sqlite_"))]
-        if foreign and not migrations.applied(db):
+        tables = db.table_names()
+        foreign = [one for one in tables if not one.startswith("sqlite_")]
+        if foreign and _OURS not in tables:
             raise DataLossError(
                 f"{place} is a database of something else (it has the table '{foreign[0]}'): name another file."
             )

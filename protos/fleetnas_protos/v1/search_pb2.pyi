@@ -47,6 +47,26 @@ class SearchConfig(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class DeviceMaxLatencyMsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
@@ -59,6 +79,8 @@ class SearchConfig(_message.Message):
     BUDGET_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STRATEGY_OPTIONS_FIELD_NUMBER: _builtins.int
+    DEVICE_MAX_LATENCY_MS_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the search: 1 to 64 letters, digits, '.', '_' or '-'."""
     space: _builtins.str
@@ -87,6 +109,14 @@ class SearchConfig(_message.Message):
     def strategy_options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The strategy's own parameters."""
 
+    @_builtins.property
+    def device_max_latency_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Caps on the latency of single devices, milliseconds, instead of the common one."""
+
+    @_builtins.property
+    def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Axes of a front, e.g. "accuracy", "latency:30"; none: the most accurate network is searched."""
+
     def __init__(
         self,
         *,
@@ -102,10 +132,12 @@ class SearchConfig(_message.Message):
         budget: _builtins.int = ...,
         seed: _builtins.int = ...,
         strategy_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        device_max_latency_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        objectives: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "accuracy", b"accuracy", "budget", b"budget", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params", "name", b"name", "seed", b"seed", "space", b"space", "strategy", b"strategy", "strategy_options", b"strategy_options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "space", b"space", "strategy", b"strategy", "strategy_options", b"strategy_options"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_drop: _TypeAlias = _typing.Literal["latency_drop"]  # noqa: Y015
     _WhichOneofArgType__latency_drop: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop"]  # noqa: Y015
