@@ -22,6 +22,10 @@ Mask = NDArray[np.bool_]
 _SCORED = 1_500
 """Candidates whose gain is computed. With 400 the share of the front found fell from 78/90/95 to 77/87/94 %."""
 
+_INSIDE = 0.02
+"""Candidates expected within 2 % of the corner are useless but for luck; where many networks are as bad as can be
+there is much of it: one search of NAS-Bench-201 spent a quarter of its trials on cells without a path."""
+
 _SMALLEST = 1e-9
 
 
@@ -60,7 +64,10 @@ class Front:
             for belief in models.believing(own):
                 stack.enter_context(belief)
             beliefs = self._beliefs(step=True)
-        rows = np.flatnonzero(allowed & models.passing(kept))
+        inside = (np.log(worst) - beliefs.mean).min(axis=1) > _INSIDE
+        rows = np.flatnonzero(allowed & models.passing(kept) & inside)
+        if len(rows) == 0:
+            rows = np.flatnonzero(allowed & models.passing(kept))
         if len(rows) == 0:
             return candidates.members[models.nearest(allowed)]
         room = log_room(beliefs.at(rows), points, worst)

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +49,15 @@ class LatencyBelief(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A reading; the variance is that of the logarithm."""
+
+    architecture: Architecture
+    log_ms: float
+    variance: float
+
+
 class GaussianLatency:
     """A Gaussian process on the logarithm of the milliseconds, over the space's features of what is executed.
 
@@ -59,21 +69,25 @@ class GaussianLatency:
     def __init__(self, space: SearchSpace, candidates: Candidates, limit_ms: float) -> None:
         self._candidates = candidates
         self._log_limit = math.log(limit_ms)
-        self._seen: list[float] = []
+        self._seen: list[_Seen] = []
         self._model: PoolModel | None = None
 
     def observe(self, architecture: Architecture, reading: Reading) -> None:
         value = max(reading.value, _LEAST_MS)
-        logarithm = math.log(value)
-        self._seen.append(logarithm)
-        if len(self._seen) >= _ENOUGH:
-            logarithm = max(logarithm, statistics.median(self._seen) - _LOWEST)
-        if self._model is None:  # a first reading without any error comes from a table that has none
-            pool, noisy = self._candidates, reading.std > 0.0
+        self._seen.append(_Seen(architecture, math.log(value), (reading.std / value) ** 2))
+        # The first readings of all, among them the plainest network's, are judged again once there is a median.
+        fresh = self._seen if len(self._seen) == _ENOUGH else self._seen[-1:]
+        if len(fresh) > 1 or self._model is None:  # a first reading without error: a table that has none
+            noisy = self._seen[0].variance > 0.0
+            pool = self._candidates
             self._model = PoolModel(pool.executed, pool.ids, noisy=noisy, fine=_FINE, focus=self._log_limit)
-        features = self._candidates.executing([architecture])[0]
-        number = self._candidates.number(architecture)
-        self._model.observe(features, number, logarithm, (reading.std / value) ** 2)
+        least = -math.inf
+        if len(self._seen) >= _ENOUGH:
+            least = statistics.median(one.log_ms for one in self._seen) - _LOWEST
+        for one in fresh:
+            features = self._candidates.executing([one.architecture])[0]
+            number = self._candidates.number(one.architecture)
+            self._model.observe(features, number, max(one.log_ms, least), one.variance)
 
     def replace(self, change: Change) -> None:
         if self._model is not None:

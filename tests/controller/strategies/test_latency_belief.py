@@ -71,6 +71,15 @@ def test_one_absurdly_fast_reading_does_not_bend_the_others(tiny_space: SearchSp
     assert belief.log_ms()[0].min() > median - 8.0
 
 
+def test_an_absurd_reading_among_the_first_is_judged_again(tiny_space: SearchSpace) -> None:
+    candidates = Candidates(Problem(tiny_space))
+    belief = GaussianLatency(tiny_space, candidates, 1.0)
+    belief.observe(candidates.members[0], Reading(1e-6))
+    for one in candidates.members[1::8]:
+        belief.observe(one, Reading(1.0 + 0.3 * sum(one.choices)))
+    assert belief.log_ms()[0][0] > -3.0  # not -13.8
+
+
 def test_the_whole_pool_is_predicted_as_network_by_network() -> None:
     macro = space_of("nas-bench-macro")
     members = Candidates(Problem(macro)).members
