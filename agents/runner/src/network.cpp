@@ -95,9 +95,9 @@ long long now_ns(clockid_t clock) {
 std::vector<int> check_layers(const std::string& path) {
     std::ifstream stream(path);
     std::string line, kind, name, word;
-    int magic = 0;
+    int magic = 0, layer_count = 0, found_count = 0;
     if (!(stream >> magic) || magic != 7767517) fail("model", "'" + path + "' is no ncnn network: it lacks ncnn's magic number");
-    std::getline(stream, line);
+    if (!(stream >> layer_count)) fail("model", "'" + path + "' does not say how many layers it has");
     std::getline(stream, line);
     std::vector<int> sides(3, 0);
     while (std::getline(stream, line)) {
@@ -108,11 +108,15 @@ std::vector<int> check_layers(const std::string& path) {
             fail("model", "layer '" + name + "' is a " + kind + ", which this runner was built without: add it to "
                           "FLEETNAS_LAYERS in agents/runner/CMakeLists.txt and build again");
         delete layer;
+        found_count++;
         if (kind != "Input") continue;
         while (words >> word)
             if (word.size() > 2 && word[1] == '=' && word[0] >= '0' && word[0] <= '2')
                 sides[word[0] - '0'] = atoi(word.c_str() + 2);
     }
+    // Else ncnn would go on with blobs that no layer makes.
+    if (found_count != layer_count)
+        fail("model", "'" + path + "' has " + std::to_string(found_count) + " layers, it says " + std::to_string(layer_count));
     if (sides[0] <= 0 || sides[1] <= 0 || sides[2] <= 0) fail("model", "'" + path + "' does not say the size of its input");
     return sides;
 }
