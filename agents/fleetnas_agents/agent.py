@@ -31,6 +31,7 @@ from fleetnas_search_spaces.errors import (
 
 _log = logging.getLogger(__name__)
 
+_LAST_WORDS_S = 0.2
 _NO_TOKEN = JoinText("")
 _REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
@@ -147,7 +148,10 @@ class Agent:
         self._heard_s = time.monotonic()
         tasks = [asyncio.create_task(one) for one in (self._read(call), self._write(call), self._beat())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # Whatever broke first: why the controller hung up is what the reader hears.
+            await asyncio.wait(tasks[:1], timeout=_LAST_WORDS_S)
+            done = [task for task in tasks if task.done()]
         finally:
             for task in tasks:
                 task.cancel()
@@ -216,14 +220,17 @@ class Agent:
             await asyncio.sleep(self._heartbeat_s)
             held = [] if self._work.lease is None else [lease_to_pb(self._work.lease)]
             self._outbox.put_nowait(fleet_pb2.AgentMessage(heartbeat=fleet_pb2.Heartbeat(held=held)))
-            if time.monotonic() - self._heard_s > self._lease_s:
-                return
+            if self._is_silent():
+                raise LinkLostError(f"the controller was not heard for {self._lease_s:g} s")
+
+    def _is_silent(self) -> bool:
+        return time.monotonic() - self._heard_s > self._lease_s
 
     async def _watch_lease(self) -> None:
         """A lease ends on this side too: what nobody renews for so long belongs to somebody else by now."""
         while True:
             await asyncio.sleep(0.25)
-            if time.monotonic() - self._heard_s > self._lease_s:
+            if self._is_silent():
                 await self._work.stop("the lease ran out, the controller is silent")
 
     def _offer(self, report: fleet_pb2.Report) -> None:

@@ -169,7 +169,7 @@ def test_agent_that_never_comes_ends_the_search(tmp_path: Path, capsys: pytest.C
     table = tmp_path / "empty.csv"
     table.touch()
     assert main(_arguments(table, tmp_path, "--latency-drop", "20%")) == 1
-    assert "empty.csv' holds no latency" in capsys.readouterr().err
+    assert "empty.csv' is no latency table" in capsys.readouterr().err
 
 
 def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(

@@ -78,7 +78,11 @@ def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> float
 Run = Callable[[NcnnModel, tuple[int, ...]], NDArray[np.float32]]
 
 
-@pytest.fixture(params=space_names())
+# Their channel shuffles and batch normalisations of their own have no writer for ncnn yet.
+UNWRITTEN = ("fbnet", "nas-bench-201")
+
+
+@pytest.fixture(params=[one for one in space_names() if one not in UNWRITTEN])
 def drawn(request: pytest.FixtureRequest) -> tuple[SearchSpace, Architecture]:
     found = space(request.param)
     return found, found.canonical(found.sample(Random(3)))
@@ -91,6 +95,17 @@ def test_every_space_gives_what_onnx_runtime_gives(
     graph = found.graph(architecture)
     output = run_ncnn(emit_ncnn(graph, WeightPool(None), key=architecture.key), graph.input_shape)
     assert difference(output, run_onnx(graph, WeightPool(None))) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", UNWRITTEN)
+def test_space_with_an_operator_that_has_no_writer_is_told(name: str) -> None:
+    found = space(name)
+    drawn = [found.graph(found.sample(Random(seed))) for seed in range(3)]
+    with pytest.raises(
+        InvalidArgumentError, match=r"is a (channel_shuffle|batch_norm), which is no primitive"
+    ):
+        for graph in drawn:
+            emit_ncnn(graph, WeightPool(None), key="k")
 
 
 def test_weights_in_shared_files_are_the_same_stream(tmp_path: Path) -> None:

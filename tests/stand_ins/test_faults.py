@@ -17,6 +17,12 @@ from fleetnas_search_spaces.errors import (
     PermissionDeniedError,
 )
 
+# adbutils leaves the socket of a failed connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed <socket:ResourceWarning",
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
+)
+
 HANG = "trap '' TERM; while :; do sleep 0.2; done"
 CHAT = "while :; do echo progress 1; sleep 0.1; done"
 INFRASTRUCTURE, CRASH, MODEL = FaultKind.INFRASTRUCTURE, FaultKind.CRASH, FaultKind.MODEL

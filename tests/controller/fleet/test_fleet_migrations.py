@@ -16,7 +16,7 @@ DEVICE = Device("devices/a", "board", "host", (), DeviceState.OFFLINE, 5.0)
 
 def test_store_from_before_health_and_searches_keeps_its_devices(tmp_path: Path) -> None:
     database = Database(tmp_path / "store.db")
-    MIGRATIONS.apply(database, stop_before="0002_health")
+    MIGRATIONS.apply(database, stop_before="0003_health")
     assert "health_checks" not in database.table_names()
     row = {"name": DEVICE.name, "credential_sha256": "c", "create_time": 5.0, "device": pack(DEVICE)}
     database.table("devices").insert(row)

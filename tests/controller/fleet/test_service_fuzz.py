@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetnas_controller.enrolment import digest_of
+from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.health import HealthSettings
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.health_store import SqliteHealthStore
@@ -69,7 +70,10 @@ class Context:
     def invocation_metadata(self) -> Any:
         return (("authorization", "Bearer operator"),)
 
-    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+    def auth_context(self) -> dict[str, tuple[bytes, ...]]:
+        return {}
+
+    async def abort(self, code: grpc.StatusCode, details: str, trailing: object = ()) -> None:
         self.code = code
         raise AbortedError(details)
 
@@ -90,8 +94,9 @@ def filled(draw: st.DrawFn, kind: type[Message]) -> Message:
         if draw(st.booleans()):
             continue
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            values = _scalar(field.message_type.fields_by_name["value"])
             getattr(message, field.name).update(
-                draw(st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2))
+                draw(st.dictionaries(st.text(max_size=9), values, max_size=2))
             )
         elif field.message_type is not None:
             inner = draw(filled(field.message_type._concrete_class))
@@ -127,7 +132,7 @@ def _scalar(field: Any) -> st.SearchStrategy[Any]:
 @pytest.fixture
 def services(world: World, tmp_path: Path) -> Iterator[Any]:
     world.join("a")
-    access = Access(world.enrolment, digest_of("operator"))
+    access = Access(world.enrolment, GrantBook(world.store, None, world.clock), digest_of("operator"))
     monitor = HealthMonitor(
         world.fleet,
         world.store,
@@ -139,7 +144,7 @@ def services(world: World, tmp_path: Path) -> Iterator[Any]:
     book = SearchBook(SqliteSearchStore(world.store.database), Runner(), tmp_path / "runs", world.clock)
     book.create(SearchConfig("s", "nas-bench-macro", "random", "client", ("x",), budget=1_000))
     services = (
-        DeviceServicer(world.fleet, world.enrolment, access, monitor),
+        DeviceServicer(world.fleet, world.enrolment, access, monitor, str),
         SearchServicer(book, access),
         LatencyServicer(LatencyBook(tmp_path / "latency.db"), access),
     )

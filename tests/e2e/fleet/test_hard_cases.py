@@ -78,7 +78,8 @@ def test_frozen_agent_is_told_why_its_work_went_elsewhere(
     (record,) = served.client.wait_any([name], 20.0)
     assert record.state is MeasurementState.DONE
     agent.terminate()
-    assert "DEADLINE_EXCEEDED: devices/a was connected but silent for 1 s" in agent.communicate(timeout=20)[1]
+    said = agent.communicate(timeout=20)[1]
+    assert "DEADLINE_EXCEEDED: devices/a was connected but silent for 1 s" in said
 
 
 def test_half_open_connection_is_noticed_on_both_sides(

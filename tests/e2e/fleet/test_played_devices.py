@@ -38,7 +38,7 @@ def start(served: Any, processes: Any, tmp_path: Path, *options: str, count: int
 
 
 def test_one_process_plays_a_fleet_of_named_devices(
-    served: Any, processes: Any, tmp_path: Path, online: Online
+    served: Any, processes: Any, tmp_path: Path, online: Online, until: Any
 ) -> None:
     start(served, processes, tmp_path, "--trace", str(tmp_path / "trace"), count=4)
     online(served.client, 4)
@@ -50,6 +50,7 @@ def test_one_process_plays_a_fleet_of_named_devices(
         (record,) = served.client.wait_any([made.name], 20.0)
         assert record.result.estimate.value == pytest.approx(3.5 * (index + 1), rel=0.05)
         assert record.target.stand_in == "replay"
+    until(lambda: (tmp_path / "trace").read_text().count('"accepted"') == 2)
     events = [json.loads(line)["event"] for line in (tmp_path / "trace").read_text().splitlines()]
     assert events == ["started"] * 4 + ["assigned", "begin", "end", "sent", "accepted"] * 2
 

@@ -29,15 +29,16 @@ RUN = SearchConfig(
 
 
 @pytest.fixture
-def replaying(processes: Any, online: Any, tmp_path: Path) -> Callable[[Any], None]:
+def replaying(processes: Any, online: Any, tmp_path: Path) -> Callable[..., Any]:
     """A device that plays 27 networks and the reference, under a given controller."""
 
-    def join(served: Any, pause_s: float = 0.0) -> None:
+    def join(served: Any, pause_s: float = 0.0) -> Any:
         rows = [f"{a}{b}{c}00000,{1 + a + b + c}" for a in range(3) for b in range(3) for c in range(3)]
         (tmp_path / "table.csv").write_text("\n".join(["arch,latency_ms", "22222222,9.0", *rows]) + "\n")
         token = served.client.create_join_token(device_id="a").secret
-        processes.agent(served.address, token, pause_s=pause_s)
+        agent = processes.agent(served.address, token, pause_s=pause_s)
         online(served.client)
+        return agent
 
     return join
 
@@ -170,10 +171,12 @@ def test_search_goes_on_when_the_controller_starts_again(
     serve: Callable[..., Any], replaying: Any, processes: Any, until: Any
 ) -> None:
     served = serve()
-    replaying(served, pause_s=0.3)
+    agent = replaying(served, pause_s=0.3)
     served.client.create_search(RUN)
     until(lambda: served.client.get_search("run").ended_count)
     served = serve()
+    agent.kill()
+    agent.wait()
     processes.agent(served.address, "")
     *_, (search, _) = served.client.watch_search("run", 60.0)
     assert search.state is SearchState.FINISHED, search.reason
