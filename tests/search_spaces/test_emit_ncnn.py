@@ -100,12 +100,11 @@ def test_every_space_gives_what_onnx_runtime_gives(
 @pytest.mark.parametrize("name", UNWRITTEN)
 def test_space_with_an_operator_that_has_no_writer_is_told(name: str) -> None:
     found = space(name)
-    drawn = [found.graph(found.sample(Random(seed))) for seed in range(3)]
+    graph = found.graph(found.sample(Random(0)))
     with pytest.raises(
         InvalidArgumentError, match=r"is a (channel_shuffle|batch_norm), which is no primitive"
     ):
-        for graph in drawn:
-            emit_ncnn(graph, WeightPool(None), key="k")
+        emit_ncnn(graph, WeightPool(None), key="k")
 
 
 def test_weights_in_shared_files_are_the_same_stream(tmp_path: Path) -> None:
