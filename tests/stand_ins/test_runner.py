@@ -62,14 +62,14 @@ def test_rounds_of_candidate_and_anchor_interleave(built_runner: Any, job_file: 
 
 
 def test_sampling_ends_at_its_cap_where_nothing_converges(built_runner: Any, job_file: Any) -> None:
-    path = job_file(relative_half_width=1e-9, max_duration_s=0.2)
+    path = job_file(min_run_count=10**9, max_run_count=10**9, max_duration_s=0.2)
     output = RunnerOutput()
     output.feed(ran([str(built_runner()), str(path)]).stdout.encode() + b"ended 0\n")
     assert measurement_of(output.result(), Plan(), {}).raw.stop_reason is StopReason.DURATION_CAP
 
 
 def test_runner_ends_with_its_input(built_runner: Any, job_file: Any) -> None:
-    path = job_file(relative_half_width=1e-9, min_duration_s=60, max_duration_s=60)
+    path = job_file(max_run_count=10**9, min_duration_s=60, max_duration_s=60)
     command = [str(built_runner()), "--exit-with-stdin", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -80,7 +80,7 @@ def test_runner_ends_with_its_input(built_runner: Any, job_file: Any) -> None:
 
 
 def test_runner_ends_without_a_reader(built_runner: Any, job_file: Any) -> None:
-    path = job_file(relative_half_width=1e-9, min_duration_s=60, max_duration_s=60)
+    path = job_file(max_run_count=10**9, min_duration_s=60, max_duration_s=60)
     with subprocess.Popen([str(built_runner()), str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -89,7 +89,7 @@ def test_runner_ends_without_a_reader(built_runner: Any, job_file: Any) -> None:
 
 
 def test_runner_ends_at_its_own_limit(built_runner: Any, job_file: Any) -> None:
-    path = job_file(relative_half_width=1e-9, min_duration_s=60, max_duration_s=60, limit_s=1)
+    path = job_file(max_run_count=10**9, min_duration_s=60, max_duration_s=60, limit_s=1)
     assert ran([str(built_runner()), str(path)]).returncode == -14
 
 

@@ -218,9 +218,10 @@ class ShellDriver:
     def _run(self, session: _Session, job_path: str, attempt: _Attempt) -> str:
         """The runner's ``result`` line."""
         # The shell's own word on how it ended, for not every link brings an exit code along; on a line of its own,
-        # whatever a crash left of the last one.
+        # whatever a crash left of the last one. One pipe for all it says, or a link puts a line of the one stream
+        # into the middle of a line of the other.
         runner, job_file = shlex.quote(session.runner), shlex.quote(job_path)
-        command = f"{runner} --exit-with-stdin {job_file}; code=$?; echo; echo ended $code"
+        command = f"{runner} --exit-with-stdin {job_file} 2>&1; code=$?; echo; echo ended $code"
         output = RunnerOutput()
         stream = session.shell.start(command)
         try:
