@@ -39,7 +39,7 @@ runner:  ## the native runner for TARGET=x86_64|aarch64|armv7, into build/runner
 	$(PYTHON) -m venv .venv
 
 .venv/search.done: pyproject.toml constraints.txt | .venv/bin/pip
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[search,host]'
+	$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[search,host]'  # Python compiles what it runs
 	touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/pip
