@@ -2,10 +2,7 @@
 
 __all__ = ["Authority", "Issued"]
 
-import os
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fleetnas_controller.fingerprints import fingerprint
+from fleetnas_controller.private_files import make_private
 from fleetnas_protos.join import CONTROLLER_NAME
 from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
 
@@ -48,7 +46,7 @@ class Authority:
         self._clock = clock
         path = data_dir / _FILE
         if not path.exists():
-            _write_once(path, _new_authority(clock()))
+            make_private(path, _new_authority(clock()))
         content = path.read_bytes()
         try:
             key = serialization.load_pem_private_key(content, password=None)
@@ -143,17 +141,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Written aside and linked: the file is never there without its content, nor for others to read."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        with suppress(FileExistsError):
-            os.link(partial, path)
-    finally:
-        partial.unlink()

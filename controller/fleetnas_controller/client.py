@@ -5,15 +5,16 @@ __all__ = ["FleetClient"]
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
 
 import grpc
 
 from fleetnas_controller.artifacts import sha256_of_file
-from fleetnas_controller.credentials import CREDENTIALS_VARIABLE, Credentials
+from fleetnas_controller.connection import CALL_S, RETRY_S, Connection
+from fleetnas_controller.credentials import Credentials
 from fleetnas_controller.health import HealthCheck
 from fleetnas_controller.jobs import (
     Artifact,
@@ -28,12 +29,10 @@ from fleetnas_controller.jobs import (
     measurement_name,
 )
 from fleetnas_controller.latency_answers import LatencyAnswer, PredictedLatencies
-from fleetnas_controller.listening import parse_address
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_records import SearchInfo, ToldLatency, TrialInfo, search_name
-from fleetnas_controller.wire import OURS, error_of_status, record_from_pb, to_pb
+from fleetnas_controller.wire import record_from_pb, to_pb
 from fleetnas_latency.target import Target
-from fleetnas_protos.join import CONTROLLER_NAME
 from fleetnas_protos.v1 import (
     access_pb2,
     access_pb2_grpc,
@@ -50,19 +49,11 @@ from fleetnas_protos.v1 import (
 )
 from fleetnas_search_spaces.errors import (
     DeadlineExceededError,
-    FailedPreconditionError,
     NotFoundError,
-    UnavailableError,
 )
 
-_CALL_S = 20.0
 _TRANSFER_S = 600.0
 _CHUNK_BYTES = 256 << 10
-_MAX_MESSAGE_BYTES = 64 << 20
-_PAGE_SIZE = 500
-_RETRY_S = 0.2
-
-Answer = TypeVar("Answer")
 
 
 class FleetClient:
@@ -76,26 +67,16 @@ class FleetClient:
     """
 
     def __init__(self, address: str, credentials: Credentials | str, *, patience_s: float = 0.0) -> None:
-        self._address = address
-        self._patience_s = patience_s
-        self._answered = False
         if isinstance(credentials, str):
             credentials = Credentials(token=credentials)
-        self._encrypted = credentials.identity is not None
-        self._metadata = () if self._encrypted else (("authorization", f"Bearer {credentials.token}"),)
-        options = (
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.enable_http_proxy", 0),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1_000),
-        )
-        self._channel = _channel(address, credentials, options)
-        self._devices = device_pb2_grpc.DeviceServiceStub(self._channel)
-        self._measurements = measurement_pb2_grpc.MeasurementServiceStub(self._channel)
-        self._artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
-        self._access = access_pb2_grpc.AccessServiceStub(self._channel)
-        self._searches = search_pb2_grpc.SearchServiceStub(self._channel)
-        self._latencies = latency_pb2_grpc.LatencyServiceStub(self._channel)
+        self._connection = Connection(address, credentials, patience_s)
+        channel = self._connection.channel
+        self._devices = device_pb2_grpc.DeviceServiceStub(channel)
+        self._measurements = measurement_pb2_grpc.MeasurementServiceStub(channel)
+        self._artifacts = artifact_pb2_grpc.ArtifactServiceStub(channel)
+        self._access = access_pb2_grpc.AccessServiceStub(channel)
+        self._searches = search_pb2_grpc.SearchServiceStub(channel)
+        self._latencies = latency_pb2_grpc.LatencyServiceStub(channel)
 
     def __enter__(self) -> "FleetClient":
         return self
@@ -106,7 +87,7 @@ class FleetClient:
         self.close()
 
     def close(self) -> None:
-        self._channel.close()
+        self._connection.channel.close()
 
     # Artifacts
 
@@ -118,21 +99,21 @@ class FleetClient:
             artifact = sha256_of_file(content)
         try:
             request = artifact_pb2.GetArtifactRequest(sha256=artifact.sha256)
-            self._call(self._artifacts.GetArtifact, request)
+            self._connection.call(self._artifacts.GetArtifact, request)
         except NotFoundError:
-            self._patiently(lambda: self._upload(artifact, content))
+            self._connection.patiently(lambda: self._upload(artifact, content))
         return artifact
 
     def _upload(self, artifact: Artifact, content: Path | bytes) -> None:
         """From where an earlier try broke off, if there was one and nobody else goes on with it."""
         asked = artifact_pb2.GetUploadRequest(sha256=artifact.sha256)
         offset_bytes = self._artifacts.GetUpload(
-            asked, timeout=_CALL_S, metadata=self._metadata
+            asked, timeout=CALL_S, metadata=self._connection.metadata
         ).received_bytes
         for start in {offset_bytes: None, 0: None}:
             try:
                 self._artifacts.UploadArtifact(
-                    _parts(artifact, content, start), timeout=_TRANSFER_S, metadata=self._metadata
+                    _parts(artifact, content, start), timeout=_TRANSFER_S, metadata=self._connection.metadata
                 )
                 return
             except grpc.RpcError as error:
@@ -149,23 +130,23 @@ class FleetClient:
             FailedPreconditionError: A file was not uploaded.
         """
         message = measurement_pb2.CreateMeasurementRequest(request=to_pb(request))
-        return self._record(self._call(self._measurements.CreateMeasurement, message))
+        return self._record(self._connection.call(self._measurements.CreateMeasurement, message))
 
     def create_measurements(self, requests: Sequence[MeasurementRequest]) -> tuple[MeasurementRecord, ...]:
         """As ``create_measurement`` for up to 1,000 at once; none is created when one is refused."""
         message = measurement_pb2.BatchCreateMeasurementsRequest(
             requests=[measurement_pb2.CreateMeasurementRequest(request=to_pb(one)) for one in requests]
         )
-        answer = self._call(self._measurements.BatchCreateMeasurements, message)
+        answer = self._connection.call(self._measurements.BatchCreateMeasurements, message)
         return tuple(map(self._record, answer.measurements))
 
     def get_measurement(self, name: str) -> MeasurementRecord:
         message = measurement_pb2.GetMeasurementRequest(name=measurement_name(name))
-        return self._record(self._call(self._measurements.GetMeasurement, message))
+        return self._record(self._connection.call(self._measurements.GetMeasurement, message))
 
     def cancel_measurement(self, name: str) -> MeasurementRecord:
         message = measurement_pb2.CancelMeasurementRequest(name=measurement_name(name))
-        return self._record(self._call(self._measurements.CancelMeasurement, message))
+        return self._record(self._connection.call(self._measurements.CancelMeasurement, message))
 
     def wait_any(self, names: Sequence[str], timeout_s: float) -> tuple[MeasurementRecord, ...]:
         """Waits until one of them is finished.
@@ -180,7 +161,9 @@ class FleetClient:
         deadline = time.monotonic() + timeout_s
         lost_s: float | None = None
         while (left_s := deadline - time.monotonic()) > 0.0:
-            call = self._measurements.WatchMeasurements(request, timeout=left_s, metadata=self._metadata)
+            call = self._measurements.WatchMeasurements(
+                request, timeout=left_s, metadata=self._connection.metadata
+            )
             try:
                 for answer in call:
                     lost_s = None
@@ -192,43 +175,36 @@ class FleetClient:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     return ()
                 lost_s = time.monotonic() if lost_s is None else lost_s
-                if not self._worth_waiting(error, lost_s):
-                    raise self._error(error) from error
+                self._connection.check_patience(error, lost_s)
             finally:
                 call.cancel()
             # The stream ended without a finished one: the controller is stopping. Do not spin on it.
-            time.sleep(_RETRY_S)
+            time.sleep(RETRY_S)
         return ()
 
     # Devices
 
     def list_devices(self) -> tuple[Device, ...]:
-        found: list[Device] = []
-        token = ""
-        while True:
-            request = device_pb2.ListDevicesRequest(page_size=_PAGE_SIZE, page_token=token)
-            page = self._call(self._devices.ListDevices, request)
-            found += [record_from_pb(one, Device) for one in page.devices]
-            token = page.next_page_token
-            if not token:
-                return tuple(found)
+        request = device_pb2.ListDevicesRequest()
+        pages = self._connection.pages(self._devices.ListDevices, request)
+        return tuple(record_from_pb(one, Device) for page in pages for one in page.devices)
 
     def get_device(self, name: str) -> Device:
         request = device_pb2.GetDeviceRequest(name=device_name(name))
-        return record_from_pb(self._call(self._devices.GetDevice, request), Device)
+        return record_from_pb(self._connection.call(self._devices.GetDevice, request), Device)
 
     def drain_device(self, name: str) -> Device:
         request = device_pb2.DrainDeviceRequest(name=device_name(name))
-        return record_from_pb(self._call(self._devices.DrainDevice, request), Device)
+        return record_from_pb(self._connection.call(self._devices.DrainDevice, request), Device)
 
     def undrain_device(self, name: str) -> Device:
         request = device_pb2.UndrainDeviceRequest(name=device_name(name))
-        return record_from_pb(self._call(self._devices.UndrainDevice, request), Device)
+        return record_from_pb(self._connection.call(self._devices.UndrainDevice, request), Device)
 
     def device_queue(self, name: str, limit: int = 50) -> tuple[tuple[MeasurementRecord, ...], int]:
         """The first ``limit`` measurements that wait for a device like this one, and how many wait in all."""
         request = device_pb2.ListDeviceQueueRequest(name=device_name(name), page_size=limit)
-        answer = self._call(self._devices.ListDeviceQueue, request)
+        answer = self._connection.call(self._devices.ListDeviceQueue, request)
         return tuple(self._record(one) for one in answer.measurements), answer.total_count
 
     def check_device(self, name: str) -> MeasurementRecord:
@@ -238,30 +214,24 @@ class FleetClient:
             FailedPreconditionError: The device is offline or drained.
         """
         request = device_pb2.CheckDeviceRequest(name=device_name(name))
-        return self._record(self._call(self._devices.CheckDevice, request))
+        return self._record(self._connection.call(self._devices.CheckDevice, request))
 
     def release_device(self, name: str) -> Device:
         """Ends a quarantine; FailedPreconditionError when there is none."""
         request = device_pb2.ReleaseDeviceRequest(name=device_name(name))
-        return record_from_pb(self._call(self._devices.ReleaseDevice, request), Device)
+        return record_from_pb(self._connection.call(self._devices.ReleaseDevice, request), Device)
 
     def health_checks(self, name: str, limit: int = 50) -> tuple[HealthCheck, ...]:
         """The latest ``limit`` health checks of a device, the latest first."""
-        found: list[HealthCheck] = []
-        token = ""
-        while len(found) < limit:
-            request = device_pb2.ListHealthChecksRequest(
-                name=device_name(name), page_size=min(limit - len(found), _PAGE_SIZE), page_token=token
-            )
-            page = self._call(self._devices.ListHealthChecks, request)
-            found += [record_from_pb(one, HealthCheck) for one in page.health_checks]
-            token = page.next_page_token
-            if not token:
-                break
-        return tuple(found)
+        request = device_pb2.ListHealthChecksRequest(name=device_name(name))
+        pages = self._connection.pages(self._devices.ListHealthChecks, request)
+        found = (record_from_pb(one, HealthCheck) for page in pages for one in page.health_checks)
+        return tuple(islice(found, max(limit, 0)))
 
     def remove_device(self, name: str) -> None:
-        self._call(self._devices.RemoveDevice, device_pb2.RemoveDeviceRequest(name=device_name(name)))
+        self._connection.call(
+            self._devices.RemoveDevice, device_pb2.RemoveDeviceRequest(name=device_name(name))
+        )
 
     def create_join_token(self, *, device_id: str = "", use_count: int = 1, ttl_s: float = 0.0) -> JoinToken:
         """A secret that lets an agent enrol; it is shown once.
@@ -272,7 +242,7 @@ class FleetClient:
         """
         request = device_pb2.CreateJoinTokenRequest(device_id=device_id, use_count=use_count)
         request.ttl.FromMilliseconds(round(ttl_s * 1000))
-        return record_from_pb(self._call(self._devices.CreateJoinToken, request), JoinToken)
+        return record_from_pb(self._connection.call(self._devices.CreateJoinToken, request), JoinToken)
 
     # Access
 
@@ -293,15 +263,15 @@ class FleetClient:
             certificate_request_pem=request_pem,
         )
         request.ttl.FromMilliseconds(round(ttl_s * 1000))
-        answer = self._call(self._access.CreateGrant, request)
+        answer = self._connection.call(self._access.CreateGrant, request)
         return record_from_pb(answer.grant, Grant), answer.certificate_pem
 
     def list_grants(self) -> tuple[Grant, ...]:
-        answer = self._call(self._access.ListGrants, access_pb2.ListGrantsRequest())
+        answer = self._connection.call(self._access.ListGrants, access_pb2.ListGrantsRequest())
         return tuple(record_from_pb(one, Grant) for one in answer.grants)
 
     def delete_grant(self, name: str) -> None:
-        self._call(self._access.DeleteGrant, access_pb2.DeleteGrantRequest(name=grant_name(name)))
+        self._connection.call(self._access.DeleteGrant, access_pb2.DeleteGrantRequest(name=grant_name(name)))
 
     # Searches
 
@@ -313,42 +283,28 @@ class FleetClient:
             NotFoundError, InvalidArgumentError: A setting cannot be used.
         """
         request = search_pb2.CreateSearchRequest(config=to_pb(config))
-        return record_from_pb(self._call(self._searches.CreateSearch, request), SearchInfo)
+        return record_from_pb(self._connection.call(self._searches.CreateSearch, request), SearchInfo)
 
     def get_search(self, name: str) -> SearchInfo:
         request = search_pb2.GetSearchRequest(name=search_name(name))
-        return record_from_pb(self._call(self._searches.GetSearch, request), SearchInfo)
+        return record_from_pb(self._connection.call(self._searches.GetSearch, request), SearchInfo)
 
     def list_searches(self) -> tuple[SearchInfo, ...]:
         """By name."""
-        found: list[SearchInfo] = []
-        token = ""
-        while True:
-            request = search_pb2.ListSearchesRequest(page_size=_PAGE_SIZE, page_token=token)
-            page = self._call(self._searches.ListSearches, request)
-            found += [record_from_pb(one, SearchInfo) for one in page.searches]
-            token = page.next_page_token
-            if not token:
-                return tuple(found)
+        request = search_pb2.ListSearchesRequest()
+        pages = self._connection.pages(self._searches.ListSearches, request)
+        return tuple(record_from_pb(one, SearchInfo) for page in pages for one in page.searches)
 
     def cancel_search(self, name: str) -> SearchInfo:
         """Ends a search; FailedPreconditionError when it has ended otherwise."""
         request = search_pb2.CancelSearchRequest(name=search_name(name))
-        return record_from_pb(self._call(self._searches.CancelSearch, request), SearchInfo)
+        return record_from_pb(self._connection.call(self._searches.CancelSearch, request), SearchInfo)
 
     def list_trials(self, search: str) -> tuple[TrialInfo, ...]:
         """By number."""
-        found: list[TrialInfo] = []
-        token = ""
-        while True:
-            request = search_pb2.ListTrialsRequest(
-                name=search_name(search), page_size=_PAGE_SIZE, page_token=token
-            )
-            page = self._call(self._searches.ListTrials, request)
-            found += [record_from_pb(one, TrialInfo) for one in page.trials]
-            token = page.next_page_token
-            if not token:
-                return tuple(found)
+        request = search_pb2.ListTrialsRequest(name=search_name(search))
+        pages = self._connection.pages(self._searches.ListTrials, request)
+        return tuple(record_from_pb(one, TrialInfo) for page in pages for one in page.trials)
 
     def watch_search(self, name: str, timeout_s: float) -> Iterator[tuple[SearchInfo, tuple[TrialInfo, ...]]]:
         """The search with its trials, then with each change, until it has ended.
@@ -357,7 +313,7 @@ class FleetClient:
             DeadlineExceededError: It has not ended within ``timeout_s``.
         """
         request = search_pb2.WatchSearchRequest(name=search_name(name))
-        call = self._searches.WatchSearch(request, timeout=timeout_s, metadata=self._metadata)
+        call = self._searches.WatchSearch(request, timeout=timeout_s, metadata=self._connection.metadata)
         try:
             for answer in call:
                 trials = tuple(record_from_pb(one, TrialInfo) for one in answer.trials)
@@ -367,7 +323,7 @@ class FleetClient:
                 raise DeadlineExceededError(
                     f"the search '{name}' has not ended within {timeout_s:g} s. Watch it again."
                 ) from error
-            raise self._error(error) from error
+            raise self._connection.error_of(error) from error
         finally:
             call.cancel()
 
@@ -379,7 +335,7 @@ class FleetClient:
             FailedPreconditionError: The search is not open.
         """
         request = search_pb2.ProposeRequest(name=search_name(search), worker=worker)
-        return record_from_pb(self._call(self._searches.Propose, request), TrialInfo)
+        return record_from_pb(self._connection.call(self._searches.Propose, request), TrialInfo)
 
     def tell(
         self,
@@ -400,82 +356,31 @@ class FleetClient:
             request.accuracy = accuracy
         for one in latencies:
             request.latencies.add(device=one.device, latency_ms=one.latency_ms, std_ms=one.std_ms)
-        return record_from_pb(self._call(self._searches.Tell, request), TrialInfo)
+        return record_from_pb(self._connection.call(self._searches.Tell, request), TrialInfo)
 
     # Latencies
 
     def list_targets(self) -> tuple[Target, ...]:
         """Targets that searches on the controller have measured."""
-        answer = self._call(self._latencies.ListTargets, latency_pb2.ListTargetsRequest())
+        answer = self._connection.call(self._latencies.ListTargets, latency_pb2.ListTargetsRequest())
         return tuple(record_from_pb(one, Target) for one in answer.targets)
 
     def query_latency(self, key: str, *, space: str, device: str = "") -> LatencyAnswer:
         """What the controller's table knows of an architecture or a block; errors as ``LatencyBook.query``."""
         request = latency_pb2.QueryLatencyRequest(device=device, space=space, key=key)
-        return record_from_pb(self._call(self._latencies.QueryLatency, request), LatencyAnswer)
+        return record_from_pb(self._connection.call(self._latencies.QueryLatency, request), LatencyAnswer)
 
     def predict_latencies(
         self, architectures: Sequence[str], *, space: str, device: str = ""
     ) -> PredictedLatencies:
         """Predictions from the controller's table; errors as ``LatencyBook.predict``."""
         request = latency_pb2.PredictLatenciesRequest(device=device, space=space, architectures=architectures)
-        return record_from_pb(self._call(self._latencies.PredictLatencies, request), PredictedLatencies)
-
-    def _call(self, method: Callable[..., Answer], request: Any) -> Answer:
-        return self._patiently(lambda: method(request, timeout=_CALL_S, metadata=self._metadata))
-
-    def _patiently(self, call: Callable[[], Answer]) -> Answer:
-        begin_s = time.monotonic()
-        while True:
-            try:
-                answer = call()
-            except grpc.RpcError as error:
-                if not self._worth_waiting(error, begin_s):
-                    raise self._error(error) from error
-                time.sleep(_RETRY_S)
-            else:
-                self._answered = True
-                return answer
-
-    def _worth_waiting(self, error: grpc.RpcError, since_s: float) -> bool:
-        """Whether the controller is only not there at the moment."""
-        gone = error.code() is grpc.StatusCode.UNAVAILABLE
-        return gone and self._answered and time.monotonic() - since_s < self._patience_s
-
-    def _error(self, error: grpc.RpcError) -> Exception:
-        code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.UNAVAILABLE and not _is_from_servicer(error):
-            how, hint = ("in plain text", "without --tls on")
-            if self._encrypted:
-                how, hint = ("with encryption", "encrypted, and does the certificate still hold")
-            return UnavailableError(
-                f"no controller answers at {self._address} {how}. Is 'fleetnas serve' running there, {hint}?"
-            )
-        return error_of_status(code, details)
+        return record_from_pb(
+            self._connection.call(self._latencies.PredictLatencies, request), PredictedLatencies
+        )
 
     def _record(self, message: measurement_pb2.Measurement) -> MeasurementRecord:
         return record_from_pb(message, MeasurementRecord)
-
-
-def _channel(address: str, credentials: Credentials, options: tuple[tuple[str, int], ...]) -> grpc.Channel:
-    identity = credentials.identity
-    if identity is not None:
-        channel_credentials = grpc.ssl_channel_credentials(
-            identity.authority_pem, identity.key_pem, identity.certificate_pem
-        )
-        named = ("grpc.ssl_target_name_override", CONTROLLER_NAME)
-        return grpc.secure_channel(address, channel_credentials, options=(*options, named))
-    if not parse_address(address).is_loopback:
-        raise FailedPreconditionError(
-            f"'{address}' is not on this machine, and the operator's token would travel in plain text: set "
-            f"{CREDENTIALS_VARIABLE} to a file of 'fleetnas access grant'."
-        )
-    return grpc.insecure_channel(address, options=options)
-
-
-def _is_from_servicer(error: Any) -> bool:
-    """What a server itself calls unavailable, e.g. a locked store, bears the mark of our servicers."""
-    return any(key == OURS for key, _ in error.trailing_metadata() or ())
 
 
 def _parts(

@@ -6,11 +6,9 @@ __all__ = [
     "Credentials",
     "find_credentials",
     "read_identity",
-    "write_identity",
 ]
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,16 +60,3 @@ def read_identity(path: Path) -> Identity:
         raise InvalidArgumentError(
             f"'{path}' holds no credentials ({error}): make such a file with 'fleetnas access grant'."
         ) from error
-
-
-def write_identity(path: Path, identity: Identity) -> None:
-    """Whole or not at all, readable by its owner only."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(identity.pem())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -9,10 +9,11 @@ from typing import Any
 import grpc
 
 from fleetnas_controller.authority import Authority
-from fleetnas_controller.credentials import OPERATOR_BUNDLE_FILE, read_identity, write_identity
+from fleetnas_controller.credentials import OPERATOR_BUNDLE_FILE, read_identity
 from fleetnas_controller.fingerprints import fingerprint
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.jobs import Grant, Role
+from fleetnas_controller.private_files import write_private
 from fleetnas_protos.identity import Identity, new_key_and_request
 from fleetnas_protos.join import JoinText
 
@@ -63,7 +64,7 @@ class Encryption:
             store.remove_grants(_LOCAL_OPERATOR)
             store.put_grant(issued.sha256, grant)
         identity = Identity(key, issued.certificate_pem, self.authority.certificate_pem)
-        write_identity(path, identity)
+        write_private(path, identity.pem())
 
     def _configuration(self) -> Any:
         self._fresh_until = self._clock() + _SERVER_LIFETIME_S / 2

@@ -99,6 +99,15 @@ class Fleet:
         """1 for the next measurement to go among those queued; 0 when it is not queued."""
         return self._queue.position(name)
 
+    def waiting(self, device: Device) -> list[MeasurementRecord]:
+        """Queued measurements that ``device`` could take, the next first, with their place in the whole queue."""
+        found = self._queue.matching([device])
+        return [replace(one, queue_position=self._queue.position(one.name)) for one in found]
+
+    def waiting_count(self, device: Device) -> int:
+        """How many queued measurements ``device`` could take."""
+        return self._queue.count(device)
+
     @property
     def unfinished(self) -> Collection[MeasurementRecord]:
         return self._open.values()

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetnas_controller.latency_targets import wanted_target
 from fleetnas_latency.fitting import fit
 from fleetnas_latency.repository import EntrySource
 from fleetnas_latency.table import LatencyTable, open_table
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
+from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.registry import space as space_of
 
 _MAX_ARCHITECTURES = 10_000
@@ -76,7 +77,7 @@ class LatencyBook:
             NotFoundError: No such target or space, or nothing is known of the key.
         """
         with self._table() as table:
-            target = _target(table, device)
+            target = wanted_target(table, device)
             entry = table.query(target, _key(space, key))
         return LatencyAnswer(
             entry.key, entry.mean_ms, entry.std_ms, entry.source, entry.count, entry.updated_time, target
@@ -96,7 +97,7 @@ class LatencyBook:
         wanted = space_of(space)
         parsed = [wanted.canonical(wanted.parse(text)) for text in architectures]
         with self._table() as table:
-            target = _target(table, device)
+            target = wanted_target(table, device)
             model = fit(table, target, wanted)
         prediction = model.predict(parsed)
         predicted = tuple(
@@ -124,19 +125,3 @@ def _key(space: str, text: str) -> str:
         return wanted.canonical(wanted.parse(text)).key
     except InvalidArgumentError:
         return text  # a block's key
-
-
-def _target(table: LatencyTable, wanted: str) -> Target:
-    targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
-    found = found or [one for one in targets if wanted.lower() in one.key.lower()]
-    if not found:
-        known = {name for one in targets for name in (one.key, *agents[one.key])}
-        raise NotFoundError(f"no target '{wanted}' in the table; {near_names(wanted, known)}")
-    if len(found) > 1:
-        keys = ", ".join(one.key for one in found[:6])
-        raise InvalidArgumentError(
-            f"'{wanted}' names {len(found)} targets; give a longer part of one: {keys}"
-        )
-    return found[0]

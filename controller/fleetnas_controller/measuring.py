@@ -1,6 +1,6 @@
 """One network measured once on one device, from start to end."""
 
-__all__ = ["Anchor", "Measuring", "default_statistic"]
+__all__ = ["Anchor", "Measuring"]
 
 import secrets
 from collections.abc import Sequence
@@ -17,10 +17,9 @@ from fleetnas_controller.jobs import (
     ModelFile,
     Selector,
 )
-from fleetnas_controller.network_files import OnnxFiles
+from fleetnas_controller.network_files import onnx_files
 from fleetnas_controller.user_network import UserNetwork
 from fleetnas_latency.plan import Plan
-from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.errors import CancelledError, DeadlineExceededError, FailedPreconditionError
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
@@ -41,7 +40,7 @@ class Anchor:
     def uploaded(cls, client: FleetClient, folder: Path) -> "Anchor":
         """The reference of the space ``nas-bench-macro``, the anchor of its searches too; written to ``folder``."""
         found = space(_ANCHOR_SPACE)
-        files = OnnxFiles(found, WeightPool(folder), client.put_artifact)
+        files = onnx_files(found, WeightPool(folder), client.put_artifact)
         return cls(*files.upload(found.canonical(found.reference)))
 
 
@@ -102,12 +101,6 @@ class Measuring:
                 f"'fleetnas device show {self._device.device_id}'."
             )
         return _done(finished[0], entry)
-
-
-def default_statistic(device: Device, thread_count: int) -> Statistic:
-    """A host shares its core with other work, so CPU time counts there; a device of one's own shows wall time."""
-    shared = device.kind == "host" and thread_count == 1
-    return Statistic.CPU_P10 if shared else Statistic.WALL_MEDIAN
 
 
 def _done(record: MeasurementRecord, entry: str) -> MeasurementRecord:

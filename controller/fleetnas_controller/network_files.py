@@ -1,20 +1,34 @@
 """Networks as files that the fleet has: small models beside weights that travel once."""
 
-__all__ = ["NcnnFiles", "OnnxFiles", "files_for"]
+__all__ = ["files_for", "ncnn_files", "onnx_files"]
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from fleetnas_controller.jobs import Artifact, ModelFile
+from fleetnas_controller.jobs import Artifact, Device, ModelFile
+from fleetnas_controller.search import NetworkFiles
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FailedPreconditionError
-from fleetnas_search_spaces.weights import WeightPool
+from fleetnas_search_spaces.weights import WeightFile, WeightPool
+
+_NATIVE_KINDS = ("adb", "ssh")
+"""Drivers whose runner on the device loads ncnn's own files."""
 
 
-class OnnxFiles:
-    """Emits ONNX and uploads what the fleet lacks.
+@dataclass(frozen=True, slots=True)
+class _Emitted:
+    """A network's own files by the ending of their names, the one that is loaded first; and those it shares."""
+
+    own: Mapping[str, bytes]
+    named_by: str
+    shared: tuple[WeightFile, ...]
+
+
+class _Files:
+    """Emits networks and uploads what the fleet lacks: a ``search.NetworkFiles``.
 
     The weights are seeded noise, the same for every network: latency does not depend on their values, and a
     device downloads each weight file once.
@@ -24,10 +38,9 @@ class OnnxFiles:
     """
 
     def __init__(
-        self, space: SearchSpace, weights: WeightPool, put: Callable[[Path | bytes], Artifact]
+        self, emit: Callable[[Architecture], _Emitted], put: Callable[[Path | bytes], Artifact]
     ) -> None:
-        self._space = space
-        self._weights = weights
+        self._emit = emit
         self._put = put
         self._known: dict[str, tuple[str, tuple[ModelFile, ...]]] = {}
         self._uploaded: dict[str, ModelFile] = {}
@@ -35,74 +48,62 @@ class OnnxFiles:
     def upload(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
         """See ``search.NetworkFiles``."""
         if architecture.key not in self._known:
-            self._known[architecture.key] = self._emit(architecture)
+            self._known[architecture.key] = self._put_all(self._emit(architecture))
         return self._known[architecture.key]
 
-    def _emit(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
-        model = emit_onnx(self._space.graph(architecture), self._weights, external=True, key=architecture.key)
-        artifact = self._put(model.model_bytes)
-        entry = f"{artifact.sha256[:16]}.onnx"
-        files = [ModelFile(entry, artifact.sha256, artifact.size_bytes)]
-        for one in model.weight_files:
-            if one.name not in self._uploaded:
-                stored = self._put(one.path)
-                self._uploaded[one.name] = ModelFile(one.name, stored.sha256, stored.size_bytes)
-            files.append(self._uploaded[one.name])
-        return entry, tuple(files)
-
-
-class NcnnFiles:
-    """As ``OnnxFiles``, for devices that run ncnn: a ``.param`` and a ``.weights`` beside the same weight files."""
-
-    def __init__(
-        self, space: SearchSpace, weights: WeightPool, put: Callable[[Path | bytes], Artifact]
-    ) -> None:
-        self._space = space
-        self._weights = weights
-        self._put = put
-        self._known: dict[str, tuple[str, tuple[ModelFile, ...]]] = {}
-        self._uploaded: dict[str, ModelFile] = {}
-
-    def upload(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
-        """See ``search.NetworkFiles``."""
-        if architecture.key not in self._known:
-            self._known[architecture.key] = self._emit(architecture)
-        return self._known[architecture.key]
-
-    def _emit(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
-        model = emit_ncnn(self._space.graph(architecture), self._weights, external=True, key=architecture.key)
-        # The list names the architecture, so its digest makes a name that no other network has.
-        lists = self._put(model.weights_text.encode("utf-8"))
-        stem = lists.sha256[:16]
-        param = self._put(model.param_text.encode("utf-8"))
-        files = [
-            ModelFile(f"{stem}.param", param.sha256, param.size_bytes),
-            ModelFile(f"{stem}.weights", lists.sha256, lists.size_bytes),
-        ]
-        for one in model.weight_files:
-            if one.name not in self._uploaded:
-                stored = self._put(one.path)
-                self._uploaded[one.name] = ModelFile(one.name, stored.sha256, stored.size_bytes)
-            files.append(self._uploaded[one.name])
+    def _put_all(self, emitted: _Emitted) -> tuple[str, tuple[ModelFile, ...]]:
+        stored = {ending: self._put(content) for ending, content in emitted.own.items()}
+        stem = stored[emitted.named_by].sha256[:16]
+        files = [ModelFile(f"{stem}.{ending}", one.sha256, one.size_bytes) for ending, one in stored.items()]
+        for shared in emitted.shared:
+            if shared.name not in self._uploaded:
+                one = self._put(shared.path)
+                self._uploaded[shared.name] = ModelFile(shared.name, one.sha256, one.size_bytes)
+            files.append(self._uploaded[shared.name])
         return files[0].path, tuple(files)
 
 
+def onnx_files(
+    space: SearchSpace, weights: WeightPool, put: Callable[[Path | bytes], Artifact]
+) -> NetworkFiles:
+    """ONNX models beside shared weight files."""
+
+    def emit(architecture: Architecture) -> _Emitted:
+        model = emit_onnx(space.graph(architecture), weights, external=True, key=architecture.key)
+        return _Emitted({"onnx": model.model_bytes}, "onnx", model.weight_files)
+
+    return _Files(emit, put)
+
+
+def ncnn_files(
+    space: SearchSpace, weights: WeightPool, put: Callable[[Path | bytes], Artifact]
+) -> NetworkFiles:
+    """A ``.param`` and a ``.weights`` for each network, beside the same weight files as ONNX has."""
+
+    def emit(architecture: Architecture) -> _Emitted:
+        model = emit_ncnn(space.graph(architecture), weights, external=True, key=architecture.key)
+        own = {"param": model.param_text.encode("utf-8"), "weights": model.weights_text.encode("utf-8")}
+        # The list names the architecture, so its digest makes a name that no other network has.
+        return _Emitted(own, "weights", model.weight_files)
+
+    return _Files(emit, put)
+
+
 def files_for(
-    runtimes: Collection[str],
+    devices: Collection[Device],
     space: SearchSpace,
     weights: WeightPool,
     put: Callable[[Path | bytes], Artifact],
-) -> NcnnFiles | OnnxFiles:
-    """What devices with these runtimes can load.
+) -> NetworkFiles:
+    """What these devices can load, which the driver that reaches a device decides: a host's ncnn takes ONNX too.
 
     Raises:
-        FailedPreconditionError: Some of them run ncnn and others do not.
+        FailedPreconditionError: Some of them are reached by the native runner and others are not.
     """
-    if "ncnn" not in runtimes:
-        return OnnxFiles(space, weights, put)
-    if set(runtimes) != {"ncnn"}:
+    native = [one for one in devices if one.kind in _NATIVE_KINDS]
+    if native and len(native) < len(devices):
+        names = ", ".join(f"'{one.device_id}' ({one.kind})" for one in devices)
         raise FailedPreconditionError(
-            f"these devices run {', '.join(sorted(set(runtimes)))}, which load different files: search on the ncnn "
-            "devices and on the others apart."
+            f"the devices {names} load different files: search on those behind adb or SSH and on the others apart."
         )
-    return NcnnFiles(space, weights, put)
+    return (ncnn_files if native else onnx_files)(space, weights, put)

@@ -5,9 +5,9 @@ __all__ = ["OPERATOR_TOKEN_FILE", "OPERATOR_TOKEN_VARIABLE", "find_operator_toke
 import os
 import re
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
+from fleetnas_controller.private_files import make_private
 from fleetnas_search_spaces.errors import (
     DataLossError,
     FailedPreconditionError,
@@ -27,15 +27,7 @@ def operator_token(data_dir: Path) -> str:
     """
     path = data_dir / OPERATOR_TOKEN_FILE
     if not path.exists():
-        # Written aside and linked, so that the file is never there without its content.
-        partial = data_dir / f".{OPERATOR_TOKEN_FILE}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{secrets.token_urlsafe(32)}\n")
-        try:
-            with suppress(FileExistsError):
-                os.link(partial, path)
-        finally:
-            partial.unlink()
+        make_private(path, f"{secrets.token_urlsafe(32)}\n".encode("ascii"))
     token = path.read_text(encoding="ascii").strip()
     if not token:
         raise DataLossError(f"'{path}' is empty. Delete it; the next start makes another token.")

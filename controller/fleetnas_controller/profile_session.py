@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from fleetnas_controller.asking import device_selector, measurement_plan
 from fleetnas_controller.latency_profile import MORE_COUNT, LatencyProfile, ProfileResult, ProfileStep
-from fleetnas_controller.network_files import OnnxFiles
+from fleetnas_controller.network_files import files_for
 from fleetnas_controller.progress import SearchProgress
 from fleetnas_controller.run_folder import RunFolder, free_name
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_session import (
     SearchSession,
     SessionSettings,
-    device_selector,
-    measurement_plan,
 )
 from fleetnas_controller.table_recorder import TableRecorder
 from fleetnas_controller.trials import TrialPhase
@@ -88,17 +87,18 @@ def _profiled(
     begin_time, rng = time.time(), Random(settings.seed)
     recorder = TableRecorder(table, space, f"{name}/{begin_time:.3f}", time.time)
     config = _as_search(settings, name)
+    weights = WeightPool(session.runs_dir / "weights")
     opener = SearchSession({"name": name}, replace(session, resume=False))
     with (
         SearchProgress(config, quiet=quiet) as progress,
-        opener.open_fleet(config, progress) as (client, statistics),
+        opener.open_fleet(config, progress) as (client, devices),
     ):
         profile = LatencyProfile(
             space,
             run=f"{name}-{begin_time:.0f}",
             fleet=client,
-            files=OnnxFiles(space, WeightPool(session.runs_dir / "weights"), client.put_artifact),
-            plan=measurement_plan(statistics[settings.device], TrialPhase.SEARCH),
+            files=files_for(devices.values(), space, weights, client.put_artifact),
+            plan=measurement_plan(devices.get(settings.device), TrialPhase.SEARCH),
             device=settings.device,
             request_selector=device_selector(settings.device),
             model_of=_models(space, table, rng),

@@ -52,6 +52,10 @@ class MeasurementQueue:
         record = self._records.get(name)
         return 0 if record is None else bisect_left(self._all, _key(record)) + 1
 
+    def count(self, device: Device) -> int:
+        """How many ``device`` could take."""
+        return sum(len(keys) for one, keys in self._by_selector.items() if one.matches(device))
+
     def matching(self, devices: Sequence[Device]) -> Iterator[MeasurementRecord]:
         """In order, those whose selector at least one of ``devices`` fits."""
         wanted = (

@@ -4,22 +4,21 @@ __all__ = [
     "SearchSession",
     "SessionSettings",
     "check_config",
-    "device_selector",
-    "measurement_plan",
     "rewrite_report",
     "stored_result",
 ]
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.asking import device_selector, measurement_plan, named_devices
 from fleetnas_controller.caps import limits
 from fleetnas_controller.credentials import find_credentials
-from fleetnas_controller.jobs import MeasurementRecord, Selector
+from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.progress import SearchProgress
 from fleetnas_controller.results import document
@@ -30,9 +29,7 @@ from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
-from fleetnas_latency.plan import Plan
-from fleetnas_latency.statistics import Statistic
+from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, Trials
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
@@ -42,6 +39,9 @@ from fleetnas_search_spaces.errors import (
 )
 from fleetnas_search_spaces.registry import space as space_of
 from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
+
+if TYPE_CHECKING:
+    from fleetnas_controller.client import FleetClient
 
 _CONTROLLER_PATIENCE_S = 120.0
 """A controller that is started again within this time is not noticed by a search."""
@@ -90,8 +90,9 @@ class SearchSession:
         """
         # Mistakes are found before anything is made on the disk.
         if not self._settings.resume:
-            check_config(_configured(self._given))
-            self._check_reach(_configured(self._given))
+            config = _configured(self._given)
+            check_config(config)
+            self._check_reach(config)
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
             config = self._opened(trials)
@@ -100,12 +101,6 @@ class SearchSession:
                 return dict(stored)
             with SearchProgress(config, quiet=quiet) as progress:
                 return self._search(config, trials, progress)
-
-    def open_fleet(
-        self, config: SearchConfig, progress: SearchProgress
-    ) -> AbstractContextManager[tuple[Any, dict[str, Statistic]]]:
-        """The fleet alone, for others that measure: a client and the statistic that suits each device."""
-        return self._fleet(config, progress)
 
     def _check_reach(self, config: SearchConfig) -> None:
         """What leads to the devices, before anything is begun."""
@@ -151,7 +146,7 @@ class SearchSession:
             table, space, f"{config.name}/{trials.search(config.name).create_time:.3f}", time.time
         )
         progress.resumed(sum(one.order >= 0 for one in trials.trials(config.name)))
-        with self._fleet(config, progress) as (client, statistics):
+        with self.open_fleet(config, progress) as (client, devices):
             search = Search(
                 config,
                 space=space,
@@ -161,9 +156,9 @@ class SearchSession:
                 ),
                 trials=trials,
                 fleet=client,
-                files=files_for(_runtimes(config, client), space, weights, client.put_artifact),
-                plan_of=lambda device, phase: _plan(statistics[device], phase),
-                selectors={device: _selector(device) for device in config.devices},
+                files=files_for(devices.values(), space, weights, client.put_artifact),
+                plan_of=lambda device, phase: measurement_plan(devices.get(device), phase),
+                selectors={device: device_selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,
                 silent=lambda: _say_who_is_silent(config, client, progress),
@@ -174,10 +169,10 @@ class SearchSession:
         return self._report(config, trials, space, accuracy, outcome)
 
     @contextmanager
-    def _fleet(
+    def open_fleet(
         self, config: SearchConfig, progress: SearchProgress
-    ) -> Iterator[tuple[Any, dict[str, Statistic]]]:
-        """The client of a fleet that has every device, and the statistic that suits each."""
+    ) -> Iterator[tuple["FleetClient", dict[str, Device]]]:
+        """The client of a fleet that has every device, and the devices that are named."""
         from fleetnas_controller.client import FleetClient
         from fleetnas_controller.embedded import AgentCommand, EmbeddedFleet
 
@@ -186,18 +181,17 @@ class SearchSession:
             with FleetClient(
                 self._settings.controller, credentials, patience_s=_CONTROLLER_PATIENCE_S
             ) as client:
-                kinds = {one: client.get_device(one).kind for one in config.devices if "=" not in one}
-                yield client, {one: _statistic(kinds.get(one, "")) for one in config.devices}
+                yield client, named_devices(config.devices, client)
             return
         device, arguments = self._embedded_agent(config)
         fleet = EmbeddedFleet(self._folder.path, AgentCommand(device, arguments))
         with fleet as client:
             progress.say(f"controller on {fleet.address}, agent '{device}' is starting")
             fleet.wait_for_agent()
-            yield client, {device: _statistic(arguments[1])}
+            yield client, named_devices(config.devices, client)
 
     def _embedded_agent(self, config: SearchConfig) -> tuple[str, tuple[str, ...]]:
-        """Id of the embedded fleet's one device and the agent's arguments, the driver's name second."""
+        """Id of the embedded fleet's one device and the agent's arguments."""
         device = "host" if self._settings.replay is None else "replay"
         arguments = ["--driver", device]
         if self._settings.replay is not None:
@@ -253,12 +247,6 @@ class _Observers:
         self._since_s = now_s
         self._recorder.finished(trial, records)
         self._progress.finished(trial, records)
-
-
-def _runtimes(config: SearchConfig, client: Any) -> set[str]:
-    """Of the devices that are named; those that a selector finds may still join."""
-    named = [one for one in config.devices if "=" not in one]
-    return {target.runtime for one in named for target in client.get_device(one).targets}
 
 
 def stored_result(runs_dir: Path, name: str) -> dict[str, Any]:
@@ -317,31 +305,14 @@ def check_config(config: SearchConfig) -> None:
     problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
     create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:
-        _selector(device)
-
-
-def _selector(device: str) -> Selector:
-    """``pixel3``, or ``model=pixel3``, ``kind=host``, ``runtime=ncnn``, or a label."""
-    key, sign, value = device.partition("=")
-    if not sign:
-        return Selector(device=device)
-    if not key or not value:
-        raise InvalidArgumentError(f"'{device}' selects no device: write a name, or KEY=VALUE.")
-    match key:
-        case "model":
-            return Selector(model=value)
-        case "kind":
-            return Selector(kind=value)
-        case "runtime":
-            return Selector(runtime=value)
-    return Selector(labels=((key, value),))
+        device_selector(device)
 
 
 def _capacity(config: SearchConfig, client: Any) -> int:
     """Trials at once: as many as the rarest kind of device has members."""
     counts = []
     for device in config.devices:
-        selector = _selector(device)
+        selector = device_selector(device)
         counts.append(sum(selector.matches(one) for one in client.list_devices()))
     return max(1, min(counts))
 
@@ -352,25 +323,3 @@ def _say_who_is_silent(config: SearchConfig, client: Any, progress: SearchProgre
         if "=" not in name:
             device = client.get_device(name)
             progress.say(f"waiting for '{name}', which is {device.state} {device.reason}".rstrip())
-
-
-def _statistic(kind: str) -> Statistic:
-    """A host is shared with this very process, so its CPU time counts; a device of its own shows wall time."""
-    return Statistic.CPU_P10 if kind == "host" else Statistic.WALL_MEDIAN
-
-
-def _plan(statistic: Statistic, phase: TrialPhase) -> Plan:
-    """Confirmations are longer and narrower: what is reported rests on them."""
-    if phase is TrialPhase.SEARCH:
-        return Plan(statistic=statistic, max_duration_s=4.0)
-    return Plan(
-        statistic=statistic,
-        relative_half_width=0.005,
-        min_duration_s=2.0,
-        max_duration_s=8.0,
-        anchor_share=0.5,
-    )
-
-
-device_selector = _selector
-measurement_plan = _plan

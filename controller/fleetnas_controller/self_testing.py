@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from fleetnas_controller.asking import default_statistic
 from fleetnas_controller.device_session import DeviceSettings, device_session
 from fleetnas_controller.jobs import ModelFile
-from fleetnas_controller.measuring import Anchor, Measuring, default_statistic
-from fleetnas_controller.network_files import OnnxFiles
+from fleetnas_controller.measuring import Anchor, Measuring
+from fleetnas_controller.network_files import onnx_files
+from fleetnas_controller.search import NetworkFiles
 from fleetnas_controller.self_tests import SelfTestRecord
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.plan import Plan
@@ -41,7 +43,7 @@ def run_self_test(
     for index in range(session_count):
         with device_session(settings) as (client, device), tempfile.TemporaryDirectory() as folder:
             say(f"session {index + 1} of {session_count}: {network_count} networks on '{device.device_id}'")
-            files = OnnxFiles(space(_SPACE), WeightPool(Path(folder)), client.put_artifact)
+            files = onnx_files(space(_SPACE), WeightPool(Path(folder)), client.put_artifact)
             measuring = Measuring(client, device, settings.runtime, Anchor.uploaded(client, Path(folder)))
             plan = _plan(default_statistic(device, settings.thread_count), settings.thread_count)
             found: dict[str, Measurement] = {}
@@ -59,7 +61,7 @@ def run_self_test(
 
 
 def _shuffled(
-    files: OnnxFiles, network_count: int, session: int
+    files: NetworkFiles, network_count: int, session: int
 ) -> list[tuple[str, str, tuple[ModelFile, ...]]]:
     """Text, entry file and files of the same random networks, in this session's order."""
     found, rng = space(_SPACE), Random(_SEED)

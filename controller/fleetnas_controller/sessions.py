@@ -34,13 +34,13 @@ class Session:
         self.error: FleetNASError | None = None
         self._queue: asyncio.Queue[fleet_pb2.ControllerMessage | None] = asyncio.Queue()
         self._ended = asyncio.Event()
-        self._farewell_s = _FAREWELL_S
+        self.farewell_s = _FAREWELL_S
 
     def send(self, message: fleet_pb2.ControllerMessage) -> None:
         if self.error is not None:
             return
         if self._queue.qsize() >= _BACKLOG:
-            self._farewell_s = 0.0
+            self.farewell_s = 0.0
             self.end(ResourceExhaustedError(f"{self.device} left {_BACKLOG} messages unread. Read them."))
         else:
             self._queue.put_nowait(message)
@@ -49,8 +49,12 @@ class Session:
         """What was sent before still goes out; the first reason stays."""
         if self.error is None:
             self.error = error
-            self._queue.put_nowait(None)
+            self.send_no_more()
             self._ended.set()
+
+    def send_no_more(self) -> None:
+        """``next`` ends after what was sent before."""
+        self._queue.put_nowait(None)
 
     async def next(self) -> fleet_pb2.ControllerMessage | None:
         """The next message; ``None`` when the session has ended."""
@@ -59,7 +63,7 @@ class Session:
     async def over(self) -> None:
         """Returns when the session has ended and the peer had its time to take what was sent before."""
         await self._ended.wait()
-        await asyncio.sleep(self._farewell_s)
+        await asyncio.sleep(self.farewell_s)
 
 
 class Watch:

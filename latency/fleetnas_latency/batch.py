@@ -6,10 +6,16 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from fleetnas_latency.plan import Clock, Plan, Runner
-from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason, TimedSeries, stop_reason
-from fleetnas_latency.statistics import Series
-from fleetnas_latency.warmup import WarmUp, clock_tick_ms, warm_up
-from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
+from fleetnas_latency.sampling import (
+    RawMeasurement,
+    RunSeries,
+    StopReason,
+    TimedSeries,
+    headline_tick_ms,
+    stop_reason,
+)
+from fleetnas_latency.warmup import warm_up
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
 def measure_batch(
@@ -41,7 +47,7 @@ def measure_batch(
     if not candidates:
         raise InvalidArgumentError("a batch without a network was asked for: give one at least")
     warm = [warm_up(one, anchor, plan, clock) for one in candidates]
-    tick_ms = min(_tick_ms(one, plan) for one in warm)
+    tick_ms = min(headline_tick_ms(one, plan) for one in warm)
     share = 1.0 / (len(candidates) + (anchor is not None))
     timed = [
         TimedSeries(one, seen.candidate, tick_ms, plan, share)
@@ -62,16 +68,6 @@ def measure_batch(
         )
         for one, seen, reason in zip(timed, warm, reasons, strict=True)
     )
-
-
-def _tick_ms(warm: WarmUp, plan: Plan) -> float:
-    series = plan.statistic.series
-    readings_ms = [series.of(one.wall_ms, one.cpu_ms) for one in warm.candidate]
-    if series is Series.CPU and not any(readings_ms):
-        raise FailedPreconditionError(
-            f"statistic '{plan.statistic}' needs CPU time and the device reports none: ask for 'wall_median'."
-        )
-    return clock_tick_ms(readings_ms)
 
 
 def _sample(

@@ -1,6 +1,14 @@
 """Timing of a network beside an anchor, until the headline statistic is known well enough."""
 
-__all__ = ["RawMeasurement", "RunSeries", "StopReason", "TimedSeries", "measure", "stop_reason"]
+__all__ = [
+    "RawMeasurement",
+    "RunSeries",
+    "StopReason",
+    "TimedSeries",
+    "headline_tick_ms",
+    "measure",
+    "stop_reason",
+]
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +19,7 @@ from statistics import median
 from fleetnas_latency.plan import Clock, Plan, Runner, RunTimes
 from fleetnas_latency.rounds import estimate_rounds
 from fleetnas_latency.statistics import Series, Statistic, estimate_sorted
-from fleetnas_latency.warmup import clock_tick_ms, loop_count, warm_up
+from fleetnas_latency.warmup import WarmUp, clock_tick_ms, loop_count, warm_up
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
 
@@ -101,13 +109,7 @@ def measure(
     if plan.anchor_share == 0.0:
         anchor = None
     warm = warm_up(candidate, anchor, plan, clock)
-    series = plan.statistic.series
-    readings_ms = [series.of(one.wall_ms, one.cpu_ms) for one in warm.candidate]
-    if series is Series.CPU and not any(readings_ms):
-        raise FailedPreconditionError(
-            f"statistic '{plan.statistic}' needs CPU time and the device reports none: ask for 'wall_median'."
-        )
-    tick_ms = clock_tick_ms(readings_ms)
+    tick_ms = headline_tick_ms(warm, plan)
     share = plan.anchor_share if anchor is not None else 0.0
     timed = [TimedSeries(candidate, warm.candidate, tick_ms, plan, 1.0 - share)]
     if anchor is not None:
@@ -123,6 +125,21 @@ def measure(
         tick_ms=tick_ms,
         stop_reason=reason,
     )
+
+
+def headline_tick_ms(warm: WarmUp, plan: Plan) -> float:
+    """Resolution of the headline's clock, milliseconds.
+
+    Raises:
+        FailedPreconditionError: The headline is CPU time and the runner reports none.
+    """
+    series = plan.statistic.series
+    readings_ms = [series.of(one.wall_ms, one.cpu_ms) for one in warm.candidate]
+    if series is Series.CPU and not any(readings_ms):
+        raise FailedPreconditionError(
+            f"statistic '{plan.statistic}' needs CPU time and the device reports none: ask for 'wall_median'."
+        )
+    return clock_tick_ms(readings_ms)
 
 
 def _sample(

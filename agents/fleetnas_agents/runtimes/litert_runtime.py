@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
-from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.onnx_file import check_fp32
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
 from fleetnas_search_spaces.errors import InvalidArgumentError
-from fleetnas_search_spaces.operators import Precision
 
 
 class LiteRtRuntime:
@@ -27,12 +26,7 @@ class LiteRtRuntime:
     def convert(self, path: Path) -> Path:
         from fleetnas_agents.runtimes.litert_convert import tflite_of_onnx
 
-        if onnx_precision(path) is not Precision.FP32:
-            raise MeasureError(
-                FaultKind.MODEL,
-                f"'{path.name}' has {onnx_precision(path)} weights and LiteRT is given fp32 here: measure the fp32 "
-                "file, or take --runtime onnxruntime.",
-            )
+        check_fp32(path, "LiteRT")
         made = path.with_suffix(".tflite")
         try:
             made.write_bytes(tflite_of_onnx(path))

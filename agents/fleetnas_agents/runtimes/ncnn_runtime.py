@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.inputs import made_up_input
-from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_agents.runtimes.onnx_file import check_fp32
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
 from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
-from fleetnas_search_spaces.operators import Precision
 
 _CONVERSION_S = 300.0
 _INPUT = re.compile(r"^pnnx\.Input\s+(\S+) .*#\d+=\(([\d,]+)\)f32", re.MULTILINE)
@@ -36,12 +35,7 @@ class NcnnRuntime:
 
     def convert(self, path: Path) -> Path:
         """``NAME.ncnn.param``, with its weights and ``NAME.pnnx.param`` (shapes) beside it."""
-        if onnx_precision(path) is not Precision.FP32:
-            raise MeasureError(
-                FaultKind.MODEL,
-                f"'{path.name}' has {onnx_precision(path)} weights and ncnn is given fp32 here: measure the fp32 "
-                "file, or take --runtime onnxruntime.",
-            )
+        check_fp32(path, "ncnn")
         whole = _with_weights_inside(path)
         made = path.with_suffix(".ncnn.param")
         # Named one by one, since pnnx changes names that no Python module could bear.

@@ -1,10 +1,11 @@
 """The little that has to be known of an ONNX file where the onnx package may be missing."""
 
-__all__ = ["onnx_precision"]
+__all__ = ["check_fp32", "onnx_precision"]
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_search_spaces.operators import Precision
 
 # Field numbers of onnx.proto: ModelProto.graph, GraphProto.node and .initializer, NodeProto.op_type,
@@ -30,6 +31,17 @@ def onnx_precision(path: Path) -> Precision:
     except (IndexError, OSError, ValueError):
         return Precision.FP32
     return Precision.FP16 if halves > floats else Precision.FP32
+
+
+def check_fp32(path: Path, runtime: str) -> None:
+    """Raises MeasureError for a file of another type, which ``runtime`` is not given here."""
+    precision = onnx_precision(path)
+    if precision is not Precision.FP32:
+        raise MeasureError(
+            FaultKind.MODEL,
+            f"'{path.name}' has {precision} weights and {runtime} is given fp32 here: measure the fp32 file, or take "
+            "--runtime onnxruntime.",
+        )
 
 
 def _messages(message: memoryview, field: int) -> Iterator[memoryview]:

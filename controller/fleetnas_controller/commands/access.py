@@ -23,7 +23,7 @@ examples:
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from fleetnas_controller.commands.fleet import client_verb, duration_s
+    from fleetnas_controller.commands.arguments import client_verb, duration_s
 
     access = commands.add_parser(
         "access",
@@ -57,8 +57,9 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _grant(args: argparse.Namespace) -> int:
     from fleetnas_controller.client import FleetClient
-    from fleetnas_controller.credentials import find_credentials, write_identity
+    from fleetnas_controller.credentials import find_credentials
     from fleetnas_controller.jobs import Role
+    from fleetnas_controller.private_files import write_private
     from fleetnas_controller.storage import storage_errors
     from fleetnas_protos.identity import Identity, new_key_and_request
     from fleetnas_search_spaces.errors import FailedPreconditionError
@@ -75,7 +76,7 @@ def _grant(args: argparse.Namespace) -> int:
     with FleetClient(args.controller, mine) as client:
         grant, certificate = client.create_grant(args.name, Role(args.role), request, ttl_s=args.ttl)
     with storage_errors(path):
-        write_identity(path, Identity(key, certificate, mine.identity.authority_pem))
+        write_private(path, Identity(key, certificate, mine.identity.authority_pem).pem())
     values = {**_values(grant), "file": str(path)}
     print(json.dumps(values, indent=2) if args.json else f"{path}: {grant.role}, until {values['expires']}")
     return 0

@@ -1,27 +1,30 @@
 """`fleetnas serve` and `fleetnas device`."""
 
-__all__ = ["add_parsers", "client_verb", "duration_s"]
+__all__ = ["add_parsers"]
 
 import argparse
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.commands import measure, selftest
+from fleetnas_controller.commands.arguments import (
+    DEFAULT_ADDRESS,
+    client_verb,
+    duration_s,
+    interval_s,
+    use_count,
+)
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient
     from fleetnas_controller.jobs import Device
 
-_ADDRESS = "127.0.0.1:7070"
 _SHOWN_COUNT = 5
 _CHECK_S = 300.0
 
-_LONGEST_S = 3650 * 86_400.0
-_MOST_USES = 10_000
 
 _SERVE = """\
 Keeps everything in DATA_DIR; may be killed and started again at any time. On a loopback address nothing is
@@ -42,7 +45,9 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         epilog=_SERVE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    serve.add_argument("--listen", default=_ADDRESS, metavar="ADDR", help="HOST:PORT (default: %(default)s)")
+    serve.add_argument(
+        "--listen", default=DEFAULT_ADDRESS, metavar="ADDR", help="HOST:PORT (default: %(default)s)"
+    )
     serve.add_argument(
         "--data-dir", type=Path, default=Path("fleet"), help="its folder (default: %(default)s)"
     )
@@ -56,7 +61,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )  # fmt: skip
     serve.add_argument(
         "--health-interval",
-        type=_interval,
+        type=interval_s,
         default=1_800.0,
         metavar="TIME",
         help="between two health checks of a device, or 'off': only on request (default: 30m)",
@@ -91,7 +96,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         _token,
     )
     token.add_argument("--device", default="", help="the only device that may use it, again and again")
-    token.add_argument("--uses", type=_use_count, default=1, help="how often it may be used (default: 1)")
+    token.add_argument("--uses", type=use_count, default=1, help="how often it may be used (default: 1)")
     token.add_argument(
         "--ttl", type=duration_s, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
     )
@@ -123,30 +128,6 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     health.add_argument("--last", type=int, default=20, help="how many to show (default: %(default)s)")
     measure.add_parser(verbs)
     selftest.add_parser(verbs)
-
-
-def client_verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    text: str,
-    example: str,
-    run: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    """A command that calls a controller."""
-    parser = verbs.add_parser(
-        name,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"example:\n  fleetnas {example}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--controller", default=_ADDRESS, metavar="ADDR", help="default: %(default)s")
-    parser.add_argument(
-        "--data-dir", type=Path, default=Path("fleet"), help="the controller's (default: %(default)s)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -351,27 +332,3 @@ def _client(args: argparse.Namespace) -> "FleetClient":
     from fleetnas_controller.credentials import find_credentials
 
     return FleetClient(args.controller, find_credentials(args.data_dir))
-
-
-def _interval(text: str) -> float:
-    """As ``duration_s``; 0 for ``off``."""
-    return 0.0 if text == "off" else duration_s(text)
-
-
-def duration_s(text: str) -> float:
-    """Reads ``90``, ``90s``, ``15m``, ``24h``, ``7d``."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-    unit = units.get(text[-1:])
-    try:
-        value = float(text[:-1] if unit else text) * (unit or 1.0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 15m or 24h") from None
-    if not 0.0 < value <= _LONGEST_S:
-        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 3650d; write 15m or 24h")
-    return value
-
-
-def _use_count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_USES:
-        raise argparse.ArgumentTypeError(f"'{text}' is no count between 1 and {_MOST_USES}")
-    return int(text)

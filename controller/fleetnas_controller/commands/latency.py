@@ -12,10 +12,11 @@ from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_files import add_file_parsers
 from fleetnas_controller.commands.latency_onnx import predict_onnx
 from fleetnas_controller.commands.latency_profile import add_profile_parser
-from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
+from fleetnas_controller.commands.latency_targets import opened_table, opened_target
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
+    from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
 
 _TABLE = Path("runs") / "latency.db"
@@ -83,8 +84,7 @@ def _verb(
 def _query(args: argparse.Namespace) -> int:
     from fleetnas_search_spaces.errors import InvalidArgumentError
 
-    table, space = _opened(args)
-    target = wanted_target(table, args.device)
+    table, target, space = _opened(args)
     try:
         key = space.canonical(space.parse(args.key)).key
     except InvalidArgumentError:
@@ -117,8 +117,7 @@ def _predict(args: argparse.Namespace) -> int:
 
     if any(text.endswith(".onnx") for text in args.architectures):
         return predict_onnx(args)
-    table, space = _opened(args)
-    target = wanted_target(table, args.device)
+    table, target, space = _opened(args)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
     model = fit(table, target, space)
     prediction = model.predict(architectures)
@@ -154,8 +153,7 @@ def _predict(args: argparse.Namespace) -> int:
 def _coverage(args: argparse.Namespace) -> int:
     from fleetnas_latency.ageing import DRIFT_LIMIT, anchor_drifts, superseding
 
-    table, space = _opened(args)
-    target = wanted_target(table, args.device)
+    table, target, space = _opened(args)
     newer = superseding(table, target)
     drifts = anchor_drifts([one for one in table.observations(target, space.name) if one.verdict == "ok"])
     drifted = sum(drift > DRIFT_LIMIT for drift in drifts.values())
@@ -200,16 +198,15 @@ def _coverage_row(row: dict[str, Any]) -> list[str]:
 
 
 def _targets(args: argparse.Namespace) -> int:
-    table, _ = _opened(args)
-    keys = [one.key for one in table.targets()]
+    keys = [one.key for one in opened_table(args).targets()]
     print(json.dumps(keys, indent=2) if args.json else "\n".join(keys))
     return 0
 
 
-def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, SearchSpace]":
+def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, Target, SearchSpace]":
     from fleetnas_search_spaces.registry import space
 
-    return opened_table(args), space(args.space)
+    return *opened_target(args), space(args.space)
 
 
 def _block_name(operator: Any) -> str:

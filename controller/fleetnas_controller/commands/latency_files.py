@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
+from fleetnas_controller.commands.latency_targets import opened_target
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _export(args: argparse.Namespace) -> int:
     from fleetnas_latency.exchange.paddle_files import PaddleFormat, write_paddle
     from fleetnas_latency.exchange.records import Unit
 
-    table = opened_table(args)
-    target = wanted_target(table, args.device)
+    table, target = opened_target(args)
     style = args.format or _guessed(args.file, "")
     left_out: tuple[str, ...] = ()
     if style == "pack":

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from fleetnas_controller.commands.latency_targets import opened_table, wanted_target
+from fleetnas_controller.commands.latency_targets import opened_target
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
@@ -20,8 +20,7 @@ def predict_onnx(args: argparse.Namespace) -> int:
     file = Path(args.architectures[0])
     if not file.is_file():
         raise InvalidArgumentError(f"no file '{file}'.")
-    table = opened_table(args)
-    target = wanted_target(table, args.device)
+    table, target = opened_target(args)
     summary = read_onnx(file)
     found = predict_operators(table, target, summary.operators)
     half_ms = 1.96 * found.std_ms

@@ -1,11 +1,11 @@
-"""What the commands about latency share: opening the table, finding a target in it."""
+"""What the commands about latency share."""
 
-__all__ = ["opened_table", "wanted_target"]
+__all__ = ["opened_table", "opened_target"]
 
 import argparse
 from typing import TYPE_CHECKING
 
-from fleetnas_search_spaces.errors import NotFoundError, near_names
+from fleetnas_search_spaces.errors import NotFoundError
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
@@ -23,18 +23,9 @@ def opened_table(args: argparse.Namespace) -> "LatencyTable":
     return open_table(args.table)
 
 
-def wanted_target(table: "LatencyTable", wanted: str) -> "Target":
-    """The one target that ``wanted`` names: an agent's id, a device model, or a part of the key."""
-    targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
-    found = found or [one for one in targets if wanted.lower() in one.key.lower()]
-    if not found:
-        known = {name for one in targets for name in (one.key, *agents[one.key])}
-        raise NotFoundError(f"no target '{wanted}' in the table; {near_names(wanted, known)}")
-    if len(found) > 1:
-        raise NotFoundError(
-            f"'{wanted}' names {len(found)} targets; give a longer part of one with --device: "
-            + ", ".join(one.key for one in found[:6])
-        )
-    return found[0]
+def opened_target(args: argparse.Namespace) -> "tuple[LatencyTable, Target]":
+    """The table of ``--table`` and the one target in it that ``--device`` names."""
+    from fleetnas_controller.latency_targets import wanted_target
+
+    table = opened_table(args)
+    return table, wanted_target(table, args.device)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetnas_controller.commands.arguments import share
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add_device_options(parser)
     parser.add_argument(
         "--half-width",
-        type=_share,
+        type=share,
         default=0.01,
         metavar="1%",
         help="half the interval aimed at (default: 1%%)",
@@ -118,7 +119,7 @@ def _measure(args: argparse.Namespace) -> int:
 
 def _tested_statistic(args: argparse.Namespace, device: "Device") -> "Statistic":
     """What the device's self-test chose, or else what suits its kind."""
-    from fleetnas_controller.measuring import default_statistic
+    from fleetnas_controller.asking import default_statistic
     from fleetnas_controller.self_tests import SelfTests
     from fleetnas_latency.statistics import Series, Statistic
 
@@ -138,14 +139,3 @@ def _plan(args: argparse.Namespace, statistic: "Statistic") -> "Plan":
         thread_count=args.threads,
         anchor_share=0.0 if args.no_anchor else 0.3,
     )
-
-
-def _share(text: str) -> float:
-    """``1%`` or ``0.01``."""
-    try:
-        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 1% or 0.01") from None
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not between 0% and 100%; write 1% or 0.01")
-    return value

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fleetnas_controller.commands.arguments import quantity, share
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
 
 _EPILOG = """\
@@ -54,10 +55,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="latency cap on each device; as many as there are --device: each on its own",
     )
     caps.add_argument(
-        "--latency-drop", type=_share, metavar="20%", help="cap: this much faster than the space's reference"
+        "--latency-drop", type=share, metavar="20%", help="cap: this much faster than the space's reference"
     )
-    parser.add_argument("--max-macs", type=_count, metavar="N", help="cap on multiply-accumulates, e.g. 80M")
-    parser.add_argument("--max-params", type=_count, metavar="N", help="cap on parameters, e.g. 2.5M")
+    parser.add_argument(
+        "--max-macs", type=quantity, metavar="N", help="cap on multiply-accumulates, e.g. 80M"
+    )
+    parser.add_argument("--max-params", type=quantity, metavar="N", help="cap on parameters, e.g. 2.5M")
     parser.add_argument(
         "--objectives",
         metavar="A,B",
@@ -172,24 +175,3 @@ def _option(text: str) -> tuple[str, str]:
     if not sign or not key:
         raise InvalidArgumentError(f"--option '{text}' is no KEY=VALUE, e.g. --option initial_count=20.")
     return key, value
-
-
-def _share(text: str) -> float:
-    """``20%`` or ``0.2``."""
-    try:
-        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 20% or 0.2") from None
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not between 0% and 100%; write 20% or 0.2")
-    return value
-
-
-def _count(text: str) -> float:
-    """``2500000``, ``2.5M``, ``300k``, ``1G``."""
-    factors = {"k": 1e3, "m": 1e6, "g": 1e9}
-    factor = factors.get(text[-1:].lower(), 1.0)
-    try:
-        return float(text[:-1] if factor > 1.0 else text) * factor
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no count; write 2500000 or 2.5M") from None

@@ -13,7 +13,6 @@ from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.jobs import device_name
 from fleetnas_controller.paging import token_number
-from fleetnas_controller.queue_view import queue_counts, queue_of
 from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.v1 import device_pb2, device_pb2_grpc, measurement_pb2
@@ -53,8 +52,7 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
         async with Answering(context):
             self._access.viewer(context)
             device = self._fleet.devices.get(device_name(request.name))
-            count = queue_counts(self._fleet.unfinished, [device])[device.name]
-            return to_pb(replace(device, queue_count=count))
+            return to_pb(replace(device, queue_count=self._fleet.waiting_count(device)))
 
     async def ListDevices(
         self, request: device_pb2.ListDevicesRequest, context: Any
@@ -63,9 +61,9 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
             self._access.viewer(context)
             size = page_size_of(request.page_size)
             later = [d for d in self._fleet.devices.all() if d.name > request.page_token]
-            counts = queue_counts(self._fleet.unfinished, later[:size])
+            shown = [replace(one, queue_count=self._fleet.waiting_count(one)) for one in later[:size]]
             return device_pb2.ListDevicesResponse(
-                devices=[to_pb(replace(one, queue_count=counts[one.name])) for one in later[:size]],
+                devices=[to_pb(one) for one in shown],
                 next_page_token=later[size - 1].name if len(later) > size else "",
             )
 
@@ -94,7 +92,7 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
             self._access.viewer(context)
             size = page_size_of(request.page_size)
             device = self._fleet.devices.get(device_name(request.name))
-            waiting = queue_of(self._fleet.unfinished, device)
+            waiting = self._fleet.waiting(device)
             return device_pb2.ListDeviceQueueResponse(
                 measurements=[to_pb(one) for one in waiting[:size]], total_count=len(waiting)
             )

@@ -104,13 +104,17 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def _exchange(self, session: Session, context: Any) -> None:
         """Runs both directions until one ends; raises why, unless the agent said goodbye."""
+        writing = asyncio.create_task(_write(session, context))
         tasks = {
             asyncio.create_task(self._read(session, context)),
-            asyncio.create_task(_write(session, context)),
+            writing,
             asyncio.create_task(session.over()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # A message under way may not be cut off: grpc then refuses to send the status as well.
+            session.send_no_more()
+            await asyncio.wait({writing}, timeout=session.farewell_s)
         finally:
             for task in tasks:
                 task.cancel()

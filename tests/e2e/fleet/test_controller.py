@@ -54,7 +54,7 @@ def test_file_that_is_not_as_announced_is_refused(served: Any, content: bytes) -
     with grpc.insecure_channel(served.address) as channel:
         stub = artifact_pb2_grpc.ArtifactServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
-            stub.UploadArtifact(parts(), metadata=served.client._metadata, timeout=10)
+            stub.UploadArtifact(parts(), metadata=served.client._connection.metadata, timeout=10)
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
     assert list((served.data_dir / "artifacts").iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_upload_without_announcement_is_refused(served: Any) -> None:
     with grpc.insecure_channel(served.address) as channel:
         stub = artifact_pb2_grpc.ArtifactServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
-            stub.UploadArtifact(iter(()), metadata=served.client._metadata, timeout=10)
+            stub.UploadArtifact(iter(()), metadata=served.client._connection.metadata, timeout=10)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 

@@ -58,7 +58,7 @@ def test_device_that_changed_its_speed_is_quarantined_until_an_operator_releases
 def test_long_history_comes_in_pages(
     serve: Callable[..., Any], processes: Any, until: Any, online: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetnas_controller.client._PAGE_SIZE", 2)
+    monkeypatch.setattr("fleetnas_controller.connection._PAGE_SIZE", 2)
     served = serve(health=HealthSettings(interval_s=0.01))
     processes.agent(served.address, served.client.create_join_token(device_id="a").secret)
     online(served.client)

@@ -15,8 +15,9 @@ import pytest
 from fleetnas_controller.authority import Authority
 from fleetnas_controller.cli import main
 from fleetnas_controller.client import FleetClient
-from fleetnas_controller.credentials import Credentials, find_credentials, read_identity, write_identity
+from fleetnas_controller.credentials import Credentials, find_credentials, read_identity
 from fleetnas_controller.jobs import DeviceState, Role
+from fleetnas_controller.private_files import write_private
 from fleetnas_protos.identity import Identity, new_key_and_request
 from fleetnas_protos.join import CONTROLLER_NAME, JoinText, parse_join_text
 from fleetnas_protos.v1 import device_pb2, device_pb2_grpc, fleet_pb2, fleet_pb2_grpc
@@ -255,7 +256,7 @@ def _age(encrypted: Encrypted, path: Path) -> None:
     store = open_fleet_store(encrypted.data_dir / "store.db")
     store.put_grant(issued.sha256, Grant("devices/a", Role.AGENT, then, issued.expire_time))
     store.close()
-    write_identity(path, Identity(key, issued.certificate_pem, read_identity(path).authority_pem))
+    write_private(path, Identity(key, issued.certificate_pem, read_identity(path).authority_pem).pem())
 
 
 def test_access_commands_grant_list_and_revoke(

@@ -151,6 +151,15 @@ def test_lease_with_an_endless_name_ends_the_session(served: Any, channel: grpc.
     assert "no name in measurements" in caught.value.details()
 
 
+def test_session_that_ends_while_a_message_goes_out_is_told_why(served: Any, channel: grpc.Channel) -> None:
+    credential = enrol(channel, served.client)
+    spoilt = fleet_pb2.AgentMessage(report=fleet_pb2.Report(lease=fleet_pb2.Lease(measurement="x" * 100_000)))
+    for _ in range(200):  # the welcome is under way in some of them when the second message is refused
+        with pytest.raises(grpc.RpcError) as caught:
+            list(connect(channel, credential, iter((HELLO, spoilt))))
+        assert caught.value.code() is Code.INVALID_ARGUMENT
+
+
 def test_flood_of_bad_tokens_has_to_wait(served: Any, channel: grpc.Channel) -> None:
     stub = fleet_pb2_grpc.FleetServiceStub(channel)
     codes = []
@@ -171,7 +180,7 @@ def test_artifact_of_five_gigabytes_is_refused_before_it_is_sent(served: Any, ch
 
     with pytest.raises(grpc.RpcError) as caught:
         artifact_pb2_grpc.ArtifactServiceStub(channel).UploadArtifact(
-            parts(), metadata=served.client._metadata, timeout=20
+            parts(), metadata=served.client._connection.metadata, timeout=20
         )
     assert caught.value.code() is Code.RESOURCE_EXHAUSTED
     assert "5368709120 bytes" in caught.value.details()
@@ -187,7 +196,7 @@ def test_artifact_that_grows_beyond_its_announcement_is_refused(served: Any, cha
 
     with pytest.raises(grpc.RpcError) as caught:
         artifact_pb2_grpc.ArtifactServiceStub(channel).UploadArtifact(
-            parts(), metadata=served.client._metadata, timeout=20
+            parts(), metadata=served.client._connection.metadata, timeout=20
         )
     assert caught.value.code() is Code.DATA_LOSS
     assert list((served.data_dir / "artifacts").iterdir()) == []
@@ -203,7 +212,7 @@ def test_truncated_artifact_is_not_kept(served: Any, channel: grpc.Channel) -> N
 
     with pytest.raises(grpc.RpcError) as caught:
         artifact_pb2_grpc.ArtifactServiceStub(channel).UploadArtifact(
-            parts(), metadata=served.client._metadata, timeout=20
+            parts(), metadata=served.client._connection.metadata, timeout=20
         )
     assert caught.value.code() is Code.DATA_LOSS
     assert "only 5 of 9 bytes" in caught.value.details()
@@ -217,7 +226,7 @@ def test_oversized_chunk_is_refused(served: Any, channel: grpc.Channel) -> None:
 
     with pytest.raises(grpc.RpcError) as caught:
         artifact_pb2_grpc.ArtifactServiceStub(channel).UploadArtifact(
-            parts(), metadata=served.client._metadata, timeout=20
+            parts(), metadata=served.client._connection.metadata, timeout=20
         )
     assert caught.value.code() is Code.INVALID_ARGUMENT
 
@@ -258,11 +267,14 @@ def test_connection_with_too_many_streams_is_told(
 ) -> None:
     stub = measurement_pb2_grpc.MeasurementServiceStub(channel)
     request = measurement_pb2.WatchMeasurementsRequest(names=[measure(served.client).name])
-    calls = [stub.WatchMeasurements(request, metadata=served.client._metadata, timeout=30) for _ in range(64)]
+    calls = [
+        stub.WatchMeasurements(request, metadata=served.client._connection.metadata, timeout=30)
+        for _ in range(64)
+    ]
     for call in calls:
         next(call)
     with pytest.raises(grpc.RpcError) as caught:
-        next(stub.WatchMeasurements(request, metadata=served.client._metadata, timeout=30))
+        next(stub.WatchMeasurements(request, metadata=served.client._connection.metadata, timeout=30))
     assert caught.value.code() is Code.RESOURCE_EXHAUSTED
     assert "64 open streams" in caught.value.details()
     for call in calls:

@@ -3,9 +3,12 @@
 from typing import Any
 
 from fleetnas_controller.jobs import Selector
-from fleetnas_controller.queue_view import queue_counts, queue_of
 
 World = Any
+
+
+def counts(world: World) -> dict[str, int]:
+    return {one.name: world.fleet.waiting_count(one) for one in world.fleet.devices.all()}
 
 
 def test_queue_of_a_device_keeps_places_in_the_whole_queue(world: World) -> None:
@@ -14,7 +17,7 @@ def test_queue_of_a_device_keeps_places_in_the_whole_queue(world: World) -> None
     world.create("m1", selector=Selector(device="b"))
     world.create("m2")
     world.create("m3", selector=Selector(device="a"), priority=5)
-    waiting = queue_of(world.fleet.unfinished, world.fleet.devices.get("devices/a"))
+    waiting = world.fleet.waiting(world.fleet.devices.get("devices/a"))
     assert [(one.name, one.queue_position) for one in waiting] == [
         ("measurements/m3", 1),
         ("measurements/m2", 3),
@@ -27,11 +30,11 @@ def test_queues_are_counted_by_what_each_device_could_take(world: World) -> None
     world.create("m1", selector=Selector(device="b"))
     world.create("m2")
     world.create("m3", selector=Selector(model="none"))
-    assert queue_counts(world.fleet.unfinished, world.fleet.devices.all()) == {"devices/a": 1, "devices/b": 2}
+    assert counts(world) == {"devices/a": 1, "devices/b": 2}
 
 
 def test_what_a_device_holds_waits_no_more(world: World) -> None:
     world.join("a")
     world.create("m1")
     world.create("m2")
-    assert queue_counts(world.fleet.unfinished, world.fleet.devices.all()) == {"devices/a": 1}
+    assert counts(world) == {"devices/a": 1}

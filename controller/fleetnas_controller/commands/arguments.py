@@ -1,0 +1,80 @@
+"""How the commands read their arguments, and what all that call a controller have."""
+
+__all__ = ["DEFAULT_ADDRESS", "client_verb", "duration_s", "interval_s", "quantity", "share", "use_count"]
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+DEFAULT_ADDRESS = "127.0.0.1:7070"
+_LONGEST_S = 3650 * 86_400.0
+_MOST_USES = 10_000
+
+
+def client_verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    example: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """A command that calls a controller."""
+    parser = verbs.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"example:\n  fleetnas {example}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--controller", default=DEFAULT_ADDRESS, metavar="ADDR", help="default: %(default)s")
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path("fleet"), help="the controller's (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def interval_s(text: str) -> float:
+    """As ``duration_s``; 0 for ``off``."""
+    return 0.0 if text == "off" else duration_s(text)
+
+
+def duration_s(text: str) -> float:
+    """Reads ``90``, ``90s``, ``15m``, ``24h``, ``7d``."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+    unit = units.get(text[-1:])
+    try:
+        value = float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 15m or 24h") from None
+    if not 0.0 < value <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 3650d; write 15m or 24h")
+    return value
+
+
+def use_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_USES:
+        raise argparse.ArgumentTypeError(f"'{text}' is no count between 1 and {_MOST_USES}")
+    return int(text)
+
+
+def quantity(text: str) -> float:
+    """``2500000``, ``2.5M``, ``300k``, ``1G``."""
+    factors = {"k": 1e3, "m": 1e6, "g": 1e9}
+    factor = factors.get(text[-1:].lower(), 1.0)
+    try:
+        return float(text[:-1] if factor > 1.0 else text) * factor
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no count; write 2500000 or 2.5M") from None
+
+
+def share(text: str) -> float:
+    """``20%`` or ``0.2``."""
+    try:
+        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 20% or 0.2") from None
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0% and 100%; write 20% or 0.2")
+    return value
