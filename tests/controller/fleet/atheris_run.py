@@ -1,6 +1,6 @@
 """Fuzzes the fleet's handlers and its store, led by the coverage of their code.
 
-    python -m tests.controller.fleet.atheris_run -max_total_time=600 -seed=1
+    python -m tests.controller.fleet.atheris_run -max_total_time=600 -len_control=0 -seed=1
 
 Takes libFuzzer's own options; ends with an error and a file ``crash-*`` at the first broken promise. The first byte
 of an input picks the target, the rest is what hypothesis draws from.

@@ -15,7 +15,14 @@ def test_anything_is_answered_or_refused_without_a_trace(name: str) -> None:
 
 def test_messages_that_coverage_leads_to_are_answered_or_refused() -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, "-m", "tests.controller.fleet.atheris_run", "-runs=400", "-seed=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.controller.fleet.atheris_run",
+        "-runs=400",
+        "-len_control=0",
+        "-seed=1",
+    ]
     ended = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
