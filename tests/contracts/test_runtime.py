@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fleetnas_agents.jobs import MeasureError
-from fleetnas_agents.runtimes.inputs import made_up_input
+from fleetnas_latency.made_up_input import made_up_input
 from fleetnas_agents.runtimes.registry import RUNTIME_NAMES, installed_runtimes, runtime_of
 from fleetnas_agents.runtimes.runtime import Runtime, TimedNetwork
 from fleetnas_search_spaces.build import build_module, load_weights
