@@ -18,7 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 _RUNTIMES = {
-    "simd": ("onnxruntime-web", ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")),
+    "simd": (
+        "onnxruntime-web",
+        ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    ),
     "nosimd": ("onnxruntime-web-nosimd", ("ort.wasm.min.js", "ort-wasm.wasm")),
 }
 _TYPES = {
@@ -34,7 +37,9 @@ _PROTOCOL = 1
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Builds the page that makes a browser a device.")
-    parser.add_argument("--output", type=Path, default=CHECKOUT / "build" / "page", help="default: %(default)s")
+    parser.add_argument(
+        "--output", type=Path, default=CHECKOUT / "build" / "page", help="default: %(default)s"
+    )
     output: Path = parser.parse_args(argv).output.resolve()
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
@@ -44,7 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     npm.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, npm / name)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=npm, check=True)
+    subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=npm, check=True
+    )
     # Whole or not at all: the controller looks for the list, which is written last.
     (output / "files.json").unlink(missing_ok=True)
     site = output / "site"
