@@ -62,8 +62,7 @@ export class Session {
   }
 
   hello() {
-    const held = this.reports.map((one) => one.lease).concat(this.held() ? [this.held()] : []);
-    this.send({ hello: { description: this.description, held } });
+    this.send({ hello: { description: this.description, held: this.leases() } });
     for (const report of this.reports) this.send({ report });
   }
 
@@ -82,8 +81,13 @@ export class Session {
     this.leaseS = secondsOf(leaseDuration);
     this.on.state(`connected as ${device.replace('devices/', '')}`);
     clearInterval(this.beat);
-    const beat = () => this.send({ heartbeat: { held: this.held() ? [this.held()] : [] } });
+    const beat = () => this.send({ heartbeat: { held: this.leases() } });
     this.beat = setInterval(beat, secondsOf(heartbeatInterval) * 1e3);
+  }
+
+  /** Of the running job, and of reports: the controller takes its time to judge one. */
+  leases() {
+    return this.reports.map((one) => one.lease).concat(this.held() || []);
   }
 
   drop(lease) {
