@@ -4,8 +4,8 @@ import { Fault } from './files.js';
 
 /** A thread with a runtime in it, which ends when a job hangs, crashes or is stopped. */
 export class Thread {
-  constructor(base, simd) {
-    this.base = base;
+  constructor(folder, simd) {
+    this.folder = folder;
     this.simd = simd;
     this.worker = null;
   }
@@ -37,7 +37,7 @@ export class Thread {
       this.worker.onmessage = ({ data }) => {
         alive();
         if (data.kind === 'result') resolve(data);
-        else if (data.kind === 'fault' && data.fault === 'CRASH') lost(new Fault('CRASH', data.message));
+        else if (data.kind === 'fault' && data.fault !== 'MODEL') lost(new Fault(data.fault, data.message));
         else if (data.kind === 'fault') reject(new Fault(data.fault, data.message));
       };
       alive();
@@ -48,7 +48,7 @@ export class Thread {
   start() {
     if (this.worker) return;
     this.worker = new Worker('worker.js');
-    this.worker.postMessage({ kind: 'start', base: this.base, simd: this.simd });
+    this.worker.postMessage({ kind: 'start', folder: this.folder, simd: this.simd });
   }
 
   /** Whatever runs in it is over. */

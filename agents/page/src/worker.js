@@ -1,5 +1,5 @@
 // The thread that runs networks, so that the page can go on talking to the controller while one runs.
-// It gets {kind: 'start', base, simd} once and {kind: 'job', ...} again and again.
+// It gets {kind: 'start', folder, simd} once and {kind: 'job', ...} again and again.
 
 import { outputDigest } from './digest.js';
 import { measure } from './sampling.js';
@@ -25,7 +25,8 @@ self.onmessage = async (event) => {
   }
 };
 
-function start({ base, simd }) {
+function start({ folder, simd }) {
+  const base = new URL(folder, self.location.href).href;
   importScripts(`${base}ort.wasm.min.js`);
   ort.env.wasm.wasmPaths = base;
   ort.env.wasm.numThreads = 1;
@@ -81,10 +82,14 @@ async function load({ name, model, weights, inputs }, facts) {
     };
   } catch (error) {
     const message = String((error && error.message) || error);
-    // A phone that ran out of memory says nothing about the file.
-    const fault = error instanceof RangeError || /memory|allocat/i.test(message) ? 'CRASH' : 'MODEL';
-    throw Object.assign(new Error(`ONNX Runtime Web refuses '${name}': ${message}`), { fault });
+    throw Object.assign(new Error(`ONNX Runtime Web refuses '${name}': ${message}`), { fault: blame(error, message) });
   }
+}
+
+/** A runtime that did not arrive or a phone that ran out of memory says nothing about the file. */
+function blame(error, message) {
+  if (/no available backend/.test(message)) return 'INFRASTRUCTURE';
+  return error instanceof RangeError || /memory|allocat/i.test(message) ? 'CRASH' : 'MODEL';
 }
 
 function view({ name, type, data }) {
