@@ -3,6 +3,7 @@
 
 import { outputDigest } from './digest.js';
 import { measure } from './sampling.js';
+import { wholeModel } from './whole_model.js';
 
 const clock = () => performance.now() / 1000;
 const VIEWS = {
@@ -62,9 +63,9 @@ async function anchorOf(anchor) {
 /** A network with its input set, after one run; ``facts`` gets what loading took. */
 async function load({ name, model, weights, inputs }, facts) {
   const startMs = performance.now();
-  const options = { executionProviders: ['wasm'], externalData: weights };
   try {
-    const session = await ort.InferenceSession.create(model, options);
+    const whole = wholeModel(model, new Map(weights.map((one) => [one.path, one.data])));
+    const session = await ort.InferenceSession.create(whole, { executionProviders: ['wasm'] });
     facts.load_ms = (performance.now() - startMs).toFixed(1);
     const feeds = {};
     for (const one of inputs) feeds[one.name] = new ort.Tensor(one.type, view(one), one.dims);
