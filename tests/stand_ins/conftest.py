@@ -399,3 +399,8 @@ def emulated(tmp_path: Path, built_runner: Callable[..., Path]) -> Callable[[str
         return script(tmp_path / f"{target}.sh", f'exec {emulator} -cpu {cpu} {built_runner(target)} "$@"')
 
     return make
+
+
+@pytest.fixture(name="need", scope="session")
+def _need() -> Callable[[object, str], None]:
+    return need

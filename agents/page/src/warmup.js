@@ -19,7 +19,8 @@ export async function warmUp(candidate, anchor, plan, clock) {
   while ((!warm.steady && clock() - startS < plan.warmupCapS) || !warm.candidate.length) {
     if (anchor) warm.anchor.push(await anchor.run(1));
     const window = await runWindow(candidate, capS, clock);
-    warm.candidate.push(...window);
+    // Not spread into one call: a window may have more runs than a call may have arguments.
+    for (const one of window) warm.candidate.push(one);
     medians.push(median(window));
     warm.steady = isSteady(medians, plan.warmupTolerance) && clock() - startS >= plan.warmupMinS;
   }
