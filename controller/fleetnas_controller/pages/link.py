@@ -67,6 +67,8 @@ class PageLink:
                     self._judge_aside(message.report)
                 else:
                     await self._inbox.put(message)
+            # A page that is hidden reports its fault and leaves at once: its last word counts.
+            await asyncio.gather(*self._judging)
             await self._inbox.put(None)
         except errors.FleetNASError as error:
             await self._inbox.put(error)
