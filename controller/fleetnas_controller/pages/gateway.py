@@ -238,10 +238,11 @@ class PageGateway:
 
     def _device(self, request: web.Request, credential: str) -> str:
         host = request.remote or "unknown"
-        self._attempts.check(host)
         try:
             return self._enrolment.device_of(digest_of(credential) if credential else "")
         except errors.PermissionDeniedError as error:
+            # Only now: somebody who guesses must not lock out the pages behind the same router.
+            self._attempts.check(host)
             self._attempts.refused(host)
             raise errors.PermissionDeniedError(
                 "this page is no device of the fleet any more. Open a new link of 'fleetnas device token --page'."
