@@ -222,7 +222,7 @@ def test_page_reads_the_files_of_its_own_job_only(fleet: Any, as_page: Any, tmp_
             for file in lease.request.files:
                 status, body = await page.get(f"files/{file.sha256}")
                 assert (status, len(body)) == (200, file.size_bytes)
-                assert (await page.get(f"files/{file.sha256}", "guess"))[0] == 403
+            assert (await page.get(f"files/{lease.request.files[0].sha256}", "guess"))[0] == 403
             entry = next(one.sha256 for one in lease.request.files if one.path == "net.onnx")
             status, body = await page.get(f"networks/{entry}")
             assert (status, b'"type": "float32"' in body) == (200, True)
