@@ -98,3 +98,13 @@ def test_network_of_another_origin_is_predicted_from_imported_operators(
     assert found["low_ms"] < found["mean_ms"] < found["high_ms"]
     assert found["shares"]["guessed"] > 0.9
     assert found["architecture"] == space.reference.key
+
+
+def test_types_of_one_device_are_imported_apart(
+    tmp_path: Path, text_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _latency(tmp_path, "import", str(text_table), "--device-model", "855")
+    assert _latency(tmp_path, "import", str(text_table), "--device-model", "855", "--precision", "int8") == 0
+    assert "2 of 2 latencies are new" in capsys.readouterr().out.splitlines()[-1]
+    assert _latency(tmp_path, "targets", "--json") == 0
+    assert [key.split("/")[5] for key in json.loads(capsys.readouterr().out)] == ["fp32", "int8"]

@@ -65,6 +65,12 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", default="unknown", help="what it was measured with")
     parser.add_argument("--runtime-version", default="unknown")
     parser.add_argument("--threads", type=int, default=1, help="threads it ran on (default: %(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="number type it ran with; types never mix (default: %(default)s)",
+    )
 
 
 def _import(args: argparse.Namespace) -> int:
@@ -199,10 +205,17 @@ def _unit(args: argparse.Namespace) -> "Unit | None":
 
 def _given_target(args: argparse.Namespace) -> "Target":
     from fleetnas_latency.target import Target
+    from fleetnas_search_spaces.operators import Precision
 
     if not args.device_model:
         raise InvalidArgumentError("the file does not say what was measured: name it with --device-model.")
-    return Target(args.device_model, args.runtime, args.runtime_version, args.threads)
+    return Target(
+        args.device_model,
+        args.runtime,
+        args.runtime_version,
+        args.threads,
+        precision=Precision(args.precision),
+    )
 
 
 def _guessed(file: Path, text: str) -> str:

@@ -32,12 +32,15 @@ def few_shot_model(
 ) -> FewShotModel:
     """What the fleet measures are exported graphs, so blocks are counted as they are in them.
 
+    Targets of another number type teach nothing: which blocks gain by int8 is what there is to learn.
+
     Args:
         sample: Networks drawn from the space, which say how often its blocks occur; two at least.
         structure: One that knows the space's blocks already, when a model is made again and again.
     """
     structure = structure or ChainStructure(space)
-    found = {one: good_networks(table, one, space) for one in table.targets() if one != target}
+    others = [one for one in table.targets() if one != target and one.precision is target.precision]
+    found = {one: good_networks(table, one, space) for one in others}
     teachers = {one: values for one, values in found.items() if len(set(values[0])) >= _FEWEST_TO_TEACH}
     own = good_networks(table, target, space)
 
