@@ -39,7 +39,9 @@ def _filled(fp32_count: int, int8_count: int) -> LatencyTable:
             FileRecord(one.key, 10.0 + sign * macs(SPACE.graph(one)) / 2e7, space=SPACE.name, half_width=0.01)
             for one in _networks(count)
         ]
-        table.put_observations(observations_of([*records, FileRecord.of_operator(CONV, 5.0 + sign)], target, 1.0))
+        table.put_observations(
+            observations_of([*records, FileRecord.of_operator(CONV, 5.0 + sign)], target, 1.0)
+        )
     return table
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_files import add_file_parsers
 from fleetnas_controller.commands.latency_onnx import predict_onnx
+from fleetnas_controller.commands.latency_packs import add_packs_parser
 from fleetnas_controller.commands.latency_profile import add_profile_parser
 from fleetnas_controller.commands.latency_targets import opened_table, opened_target
 
@@ -51,6 +52,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
     add_profile_parser(verbs)
     add_file_parsers(verbs, _TABLE)
+    add_packs_parser(verbs)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
 
