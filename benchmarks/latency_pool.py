@@ -1,13 +1,14 @@
-"""Measures networks of a space and their single blocks on this CPU, for the benchmarks that learn from real latencies.
+"""Measures networks of a space and their single blocks on this CPU, for the benchmarks of the latency table.
 
-    flock /tmp/core1.lock taskset -c 1 python benchmarks/latency_pool.py --space nas-bench-macro \\
-        --runtime onnxruntime --networks 500 --out macro-ort.csv
+    taskset -c 1 python benchmarks/latency_pool.py --space nas-bench-macro \\
+        --runtime onnxruntime --networks 480 --out macro-onnxruntime.csv
 
 Stops after ``--seconds`` and goes on where it stopped when it is called again; the file is whole after each batch. A
 batch takes turns in random order; each turn begins with runs that do not count, so that the caches are the
-network's, and the turn's value is the lowest CPU time of the runs after them. A network's value is the lower quartile of its
-turns, which two halves of the turns agreed on better than on the lowest (1.5 against 2.0 %, 30 networks, 20 turns
-each). Six networks, the reference among them, take part in every batch and tell one batch's speed from another's.
+network's, and the turn's value is the lowest CPU time of the runs after them. A network's value is the lower
+quartile of its turns, on which two halves of the turns agreed better than on the lowest (1.5 against 2.0 %, 30
+networks, 20 turns each). Six networks, the reference among them, take part in every batch and tell the batches'
+speeds apart.
 """
 
 __all__ = ["PoolLine", "main", "read_pool"]

@@ -14,6 +14,7 @@ from fleetnas_latency.few_shot.structure import Structure
 _SPREAD = 0.1
 """Of a block among others against the same alone: caches and what a runtime fuses across its borders."""
 _SMALLEST_SPREAD = 0.005
+_SPEED_SPREAD = 0.5
 
 
 def believed_from_blocks(structure: Structure, rows: Floats, block_ms: Floats) -> Believed:
@@ -32,5 +33,7 @@ def believed_from_blocks(structure: Structure, rows: Floats, block_ms: Floats) -
     unit_ms = float(np.median(block_ms[known] / prior.mean[known]))
     mean = np.where(known, block_ms / unit_ms, prior.mean)
     own = np.where(known, _SPREAD * mean + _SMALLEST_SPREAD, prior.own)
-    shared = np.where(known[:, None], 0.0, prior.shared)
+    # All blocks may be slower or faster by the same part when they run one after the other.
+    together = np.where(known, _SPEED_SPREAD * mean, 0.0)
+    shared = np.column_stack([np.where(known[:, None], 0.0, prior.shared), together])
     return believed_from_prior(structure, replace(prior, mean=mean, shared=shared, own=own))
