@@ -6,7 +6,8 @@ The pool is what ``latency_pool.py`` measured. 200 of its networks are kept unse
 the model's choice, or by chance. Before measuring, the model believes nothing of the blocks (all alike, give or take
 the whole), their sizes, or what each was measured to take alone; the last costs a measurement for each block.
 Without any network only blocks measured alone give milliseconds: their sum. The ceiling is the model after all the
-networks that may be measured, the noise is how far two halves of the turns of a network differ.
+networks that may be measured. The noise that nobody can predict: how far two halves of a network's turns differ, and
+how far a network measured again in another batch lies from its mean.
 """
 
 __all__ = ["main"]
@@ -63,7 +64,7 @@ class Bench:
         """Prior, way of choosing, number of measured networks, relative errors of the unseen ones."""
         order = np.random.default_rng(seed).permutation(len(self._pool.networks))
         unseen, candidates = order[:_UNSEEN], order[_UNSEEN:]
-        if 0 in counts:
+        if 0 in counts and np.isfinite(self._block_ms[1:]).all():
             known = np.nan_to_num(self._block_ms)
             yield (
                 "blocks",
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     setting = {"pool": options.pool.stem, "space": options.space, "networks": len(pool.networks),
                "blocks": bench.block_count, "seeds": options.seeds}  # fmt: skip
     _print("halves_gap", 100.0 * pool.halves_gap, "%", setting, options)
-    _print("batches_spread", 100.0 * pool.batches_spread, "%", setting, options)
+    _print("repeat_gap", 100.0 * pool.repeat_gap, "%", setting, options)
     for (prior, way, count), errors in found.items():
         where = {**setting, "prior": prior, "choice": way, "measured": count}
         _print("median_error", 100.0 * float(np.median(errors, axis=1).mean()), "%", where, options)

@@ -7,8 +7,8 @@ Stops after ``--seconds`` and goes on where it stopped when it is called again; 
 batch takes turns in random order; each turn begins with runs that do not count, so that the caches are the
 network's, and the turn's value is the lowest CPU time of the runs after them. A network's value is the lower
 quartile of its turns, on which two halves of the turns agreed better than on the lowest (1.5 against 2.0 %, 30
-networks, 20 turns each). Six networks, the reference among them, take part in every batch and tell the batches'
-speeds apart.
+networks, 20 turns each). Six anchors, the reference among them, take part in every batch: ``host_pool.py`` has what
+they are for.
 """
 
 __all__ = ["PoolLine", "main", "read_pool"]
@@ -81,9 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     members = sorted({found.canonical(found.sample(rng)) for _ in range(options.networks)})
     rng.shuffle(members)
     wanted = {("network", found.format(one)): found.graph(one) for one in members}
+    wanted["call", ""] = call_graph()
     for block, graph in block_graphs(found, members).items():
         wanted["block", operator_key(block)] = graph
-    wanted["call", ""] = call_graph()
     anchors = [found.canonical(found.reference), *members[: _ANCHOR_COUNT - 1]]
     beside = {("anchor", found.format(one)): found.graph(one) for one in anchors}
     lines = read_pool(options.out)
