@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMATS = ("choices", "csv", "onnx", "pack", "paddleslim-2019", "paddleslim-2020", "parquet")
 _EPILOG = """\
 formats: csv; parquet (the same columns; needs fleetnas[parquet]); pack (JSON with a hash, for a whole target); onnx
-(in the metadata of a network that FleetNAS wrote: what it takes on each target); paddleslim-2020 (commas, a header) and
+(in the metadata of a network that FleetNAS wrote: its latencies); paddleslim-2020 (commas, a header) and
 paddleslim-2019 (blanks, none); choices (to write only: JSON with a cost for each option of each decision
 of the space, for the latency term of one-shot training). Text tables carry no unit: give --unit unless the header
 says us.
