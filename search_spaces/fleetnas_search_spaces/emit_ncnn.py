@@ -23,7 +23,7 @@ OUTPUT_BLOB = "logits"
 
 _MAGIC = 7767517
 _WEIGHTS_MAGIC = "fleetnas-weights 1"
-_FLOAT_FLAG = bytes(4)  # a weight array begins with a type tag, and zero means float32; a bias has none
+_FLOAT_FLAG = bytes(4)  # a weight array begins with a type tag, and zero means float32; a bias or scale has none
 _ADDITION, _MULTIPLICATION = 0, 2
 _MAXIMUM, _AVERAGE = 0, 1
 _VALID = 1  # pooling windows that would reach beyond the padding are left out, as everywhere else
@@ -159,7 +159,7 @@ class _Writer:
             parameters += f" 7={one.groups}"
         self._weight(f"{node.name}.weight", shape, shape[1] * one.kernel_px**2)
         if has_bias:
-            self._weight(f"{node.name}.bias", (one.out_channels,), 0)
+            self._weight(f"{node.name}.bias", (one.out_channels,), 0, flagged=False)
         kind = "ConvolutionDepthWise" if one.groups > 1 else "Convolution"
         return self._weighted(kind, node, sources, parameters)
 
@@ -168,7 +168,7 @@ class _Writer:
         parameters = f"0={one.out_channels} 1={int(one.bias)} 2={one.out_channels * one.in_channels}"
         self._weight(f"{node.name}.weight", (one.out_channels, one.in_channels), one.in_channels)
         if one.bias:
-            self._weight(f"{node.name}.bias", (one.out_channels,), 0)
+            self._weight(f"{node.name}.bias", (one.out_channels,), 0, flagged=False)
         return self._weighted("InnerProduct", node, sources, parameters)
 
     def add(self, node: Node, sources: tuple[str, ...]) -> str:
@@ -185,6 +185,19 @@ class _Writer:
 
     def global_average_pool(self, node: Node, sources: tuple[str, ...]) -> str:
         return self._activated(node, self._layer("Pooling", node.name, sources, f"0={_AVERAGE} 4=1"))
+
+    def batch_norm(self, node: Node, sources: tuple[str, ...]) -> str:
+        """Folded it is a scale and a shift a channel."""
+        channels = node.operator.out_channels
+        self._weight(f"{node.name}.weight", (channels, 1, 1, 1), 1, flagged=False)
+        self._weight(f"{node.name}.bias", (channels,), 0, flagged=False)
+        return self._activated(node, self._layer("Scale", node.name, sources, f"0={channels} 1=1"))
+
+    def channel_shuffle(self, node: Node, sources: tuple[str, ...]) -> str:
+        return self._layer("ShuffleChannel", node.name, sources, f"0={node.operator.groups}")
+
+    def zero(self, node: Node, sources: tuple[str, ...]) -> str:
+        return self._layer("BinaryOp", node.name, sources, f"0={_MULTIPLICATION} 1=1 2={_number(0.0)}")
 
     def _weighted(self, kind: str, node: Node, sources: tuple[str, ...], parameters: str) -> str:
         """A layer with weights, which takes its activation in where ncnn can."""
@@ -218,8 +231,8 @@ class _Writer:
         else:
             self._blobs[node] = [blob]
 
-    def _weight(self, name: str, shape: tuple[int, ...], fan_in: int) -> None:
-        flag = _FLOAT_FLAG if len(shape) > 1 else b""
+    def _weight(self, name: str, shape: tuple[int, ...], fan_in: int, *, flagged: bool = True) -> None:
+        flag = _FLOAT_FLAG if flagged else b""
         if not self._external:
             self.content += [flag, self._weights.array(name, shape, fan_in).tobytes()]
             return
@@ -256,5 +269,8 @@ _EMITTERS: Mapping[OperatorKind, _Emitter] = MappingProxyType(
         OperatorKind.AVERAGE_POOL: _Writer.pool,
         OperatorKind.MAX_POOL: _Writer.pool,
         OperatorKind.GLOBAL_AVERAGE_POOL: _Writer.global_average_pool,
+        OperatorKind.BATCH_NORM: _Writer.batch_norm,
+        OperatorKind.CHANNEL_SHUFFLE: _Writer.channel_shuffle,
+        OperatorKind.ZERO: _Writer.zero,
     }
 )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,16 @@ def test_network_is_measured_beside_its_anchor(
     assert {"cores", "max_rss_kib", "platform", "runtime_version"} <= set(dict(result.evidence))
 
 
+@pytest.mark.parametrize("name", ["mobilenet-v2", "light-nas", "nas-bench-macro", "fbnet", "nas-bench-201"])
 def test_output_is_what_onnx_runtime_gives_on_the_host(
-    device: Any, make_driver: Any, built_runner: Any, make_job: Any
+    name: str, make_board: Any, make_driver: Any, built_runner: Any, make_job: Any
 ) -> None:
     import onnxruntime
 
-    found = space("mobilenet-v2")
-    graph = found.graph(found.reference)
+    found = space(name)
+    graph = found.graph(found.sample(Random(3)))
     job, folder = make_job(graph, anchor=False)
-    result, _ = measured(make_driver(device, built_runner()), job, folder)
+    result, _ = measured(make_driver(make_board(), built_runner()), job, folder)
     content = emit_onnx(graph, WeightPool(folder), key="k").model_bytes
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     feed = np.random.default_rng(0).standard_normal((1, *graph.input_shape)).astype(np.float32)
