@@ -34,6 +34,7 @@ examples:
       --columns pixel3,samsung_a50 --devices 20 --fault disconnect=0.05 --fault drift=0.1:0.2 --seed 1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver adb --id phone-1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1
+  fleetnas-agent install --controller lab:7070 --token-file join.token --id bench-1   # as a systemd service
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -45,18 +46,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 stopped; 1 an error of ours, in one line; 2 wrong usage.
     """
-    args = _parser().parse_args(argv)
-    set_up_logging(args.log_format, args.log_level)
-    if args.exit_with_stdin:
-        _exit_with_stdin()
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        asyncio.run(_serve(args))
+        if words[:1] == ["install"]:
+            from fleetnas_agents.install import install
+
+            return install(words[1:], _parser(), _token)
+        _run_agent(_parser().parse_args(words))
     except FleetNASError as error:
         print(f"fleetnas-agent: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _run_agent(args: argparse.Namespace) -> None:
+    set_up_logging(args.log_format, args.log_level)
+    if args.exit_with_stdin:
+        _exit_with_stdin()
+    asyncio.run(_serve(args))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,7 +23,9 @@ OUTPUT_BLOB = "logits"
 
 _MAGIC = 7767517
 _WEIGHTS_MAGIC = "fleetnas-weights 1"
-_FLOAT_FLAG = bytes(4)  # a weight array begins with a type tag, and zero means float32; a bias or scale has none
+_FLOAT_FLAG = bytes(
+    4
+)  # a weight array begins with a type tag, and zero means float32; a bias or scale has none
 _ADDITION, _MULTIPLICATION = 0, 2
 _MAXIMUM, _AVERAGE = 0, 1
 _VALID = 1  # pooling windows that would reach beyond the padding are left out, as everywhere else
