@@ -1,7 +1,6 @@
 """`fleetnas-agent install`: a service file that says all but secrets, and is gone again when asked."""
 
 import json
-import os
 import shlex
 import shutil
 import stat
@@ -116,7 +115,7 @@ def test_uninstall_removes_the_service_and_keeps_the_credential(
     install("--token-file", "join.token", "--id", "p1")
     wants = unit(home, "p1").parent / "default.target.wants"
     wants.mkdir()
-    os.symlink(unit(home, "p1"), wants / unit(home, "p1").name)
+    (wants / unit(home, "p1").name).symlink_to(unit(home, "p1"))
     capsys.readouterr()
     assert main(["install", "--uninstall", "--id", "p1", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
