@@ -95,7 +95,7 @@ def rehearse_device(open_shell: Opener, profile: Profile, options: ShellOptions)
         shell.close()
     local = find_runner(options.runner, machine)
     noted = RehearsingShell()
-    folder = DeviceFolder(noted, options.folder)
+    folder = DeviceFolder(noted, options.folder, options.owner)
     folder.prepare()
     sha256 = file_sha256(local)
     place = folder.put({sha256: local}, silence_s=0.0, progress=lambda: None)[sha256]

@@ -59,6 +59,7 @@ class ShellOptions:
 
     Attributes:
         folder: Of the agent, on the device.
+        owner: Tells this agent's leavings there from those of another.
         runner: A runner, or the folder that ``make runner`` fills; None: the checkout's own.
         cores: None: the fastest ones.
         stand_in: What replaces a real device, e.g. ``"qemu"``; empty for a real one.
@@ -70,6 +71,7 @@ class ShellOptions:
     thread_count: int = 1
     labels: tuple[tuple[str, str], ...] = ()
     stand_in: str = ""
+    owner: str = "agent"
 
 
 def cores_of(shell: Shell, options: ShellOptions) -> tuple[int, ...]:
@@ -138,7 +140,8 @@ class ShellDriver:
             return self._measure_on(session, job, folder, names, anchor, attempt)
         except MeasureError:
             raise
-        except LinkError as error:
+        except (LinkError, RemoteError) as error:
+            # A folder that somebody took away is made again with the next session.
             self._drop_session()
             raise MeasureError.infrastructure(str(error)) from error
         except FleetNASError as error:
@@ -155,8 +158,7 @@ class ShellDriver:
     ) -> tuple[Measurement, Target]:
         with tempfile.TemporaryDirectory() as scratch:
             files = self._push(session, job, folder, Path(scratch), names, anchor, attempt)
-            place = session.folder.new_job()
-            try:
+            with session.folder.job() as place:
                 text = job_text(files, job.plan, session.cores, attempt.left_s + _GRACE_S)
                 (Path(scratch) / "job").write_text(text, encoding="utf-8")
                 session.shell.push(
@@ -165,9 +167,6 @@ class ShellDriver:
                 before = self._profile.facts(session.shell)
                 answer = self._run(session, f"{place}/job", attempt)
                 facts = _merged(before, self._profile.facts(session.shell))
-            finally:
-                with contextlib.suppress(LinkError, RemoteError):
-                    session.folder.drop_job(place)
         facts |= {"runtime": "ncnn", "runtime_version": session.version}
         return measurement_of(answer, job.plan, facts), self._target(session, job.plan.statistic)
 
@@ -196,6 +195,7 @@ class ShellDriver:
             anchor=(places[anchor[0]], places[anchor[1]]) if anchor else None,
             input=remote[input_sha256],
             parts={name: place for name, place in places.items() if name.endswith(".f32")},
+            lock=session.folder.lock,
         )
 
     def _run(self, session: _Session, job_path: str, attempt: Attempt) -> str:
@@ -243,7 +243,7 @@ class ShellDriver:
     def _set_up(self, shell: Shell, attempt: Attempt) -> _Session:
         model, machine = self._profile.identify(shell)
         local = find_runner(self._options.runner, machine)
-        folder = DeviceFolder(shell, self._options.folder)
+        folder = DeviceFolder(shell, self._options.folder, self._options.owner)
         folder.prepare()
         sha256 = file_sha256(local)
         runner = folder.put({sha256: local}, silence_s=attempt.silence_s, progress=attempt.check)[sha256]

@@ -3,6 +3,8 @@
 __all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver", "rehearse_shell_driver"]
 
 import argparse
+import hashlib
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,11 @@ def rehearse_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str
     return rehearse_device(*_device(args, labels))
 
 
+def _owner(state_dir: Path) -> str:
+    """The same whenever this agent starts, for a folder of state belongs to one agent at a time."""
+    return hashlib.sha256(f"{socket.gethostname()}:{state_dir.resolve()}".encode()).hexdigest()[:8]
+
+
 def _device(
     args: argparse.Namespace, labels: tuple[tuple[str, str], ...]
 ) -> "tuple[Opener, Profile, ShellOptions]":
@@ -65,6 +72,7 @@ def _device(
         thread_count=args.threads,
         labels=labels,
         stand_in=args.stand_in,
+        owner=_owner(args.state_dir),
     )
     if args.driver == "adb":
         from fleetnas_agents.drivers.adb import AndroidProfile, PhoneFinder
