@@ -47,7 +47,7 @@ ro.product.cpu.abi) echo {machine};; esac""",
 echo "  AC powered: false"; echo "  level: 81"; echo "  temperature: 291"; echo "  status: 2";;
 power) echo "  mWakefulness=Awake";; thermalservice) echo "Thermal Status: 0";; esac""",
         )
-        self._options = ["--auth"] if auth else []
+        self.options = ["--auth"] if auth else []
         self.start("0")
         self.cable = cable(int((home / "port").read_text()))
 
@@ -56,7 +56,7 @@ power) echo "  mWakefulness=Awake";; thermalservice) echo "Thermal Status: 0";; 
         port = port or (self.home / "port").read_text()
         (self.home / "port").unlink(missing_ok=True)
         place = [str(self.home), str(self.home / "port"), "--port", port]
-        self._process = subprocess.Popen([sys.executable, str(HERE / "adbd.py"), *place, *self._options])
+        self._process = subprocess.Popen([sys.executable, str(HERE / "adbd.py"), *place, *self.options])
         until((self.home / "port").exists, "the daemon listens")
 
     def kill(self) -> None:

@@ -210,11 +210,11 @@ def test_network_of_another_runtime_is_the_models_fault(
 
 
 def test_network_larger_than_memory_is_no_lost_device(
-    make_board: Any, make_driver: Any, built_runner: Any, make_job: Any, tmp_path: Path, fault_of: Any
+    device: Any, make_driver: Any, built_runner: Any, make_job: Any, tmp_path: Path, fault_of: Any
 ) -> None:
     runner = tmp_path / "little.sh"
     runner.write_text(f'#!/bin/sh\nulimit -v 60000\nexec {built_runner()} "$@"\n')
     runner.chmod(0o755)
     job, folder = make_job(anchor=False, change=_replaced("net.param", "0=16 1=16", "0=4096 1=4096"))
-    fault = fault_of(make_driver(make_board(), runner), job, folder)
+    fault = fault_of(make_driver(device, runner), job, folder)
     assert fault.kind in (MODEL, CRASH)

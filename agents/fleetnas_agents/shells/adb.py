@@ -56,7 +56,8 @@ def open_adb(
             if connect:
                 client.connect(connect, timeout=_CONNECT_S)
             found = client.list()
-        states = {one.serial: one.state for one in found}
+        # adbutils keeps the first word of a state, and one state has two.
+        states = {one.serial: "no permissions" if one.state == "no" else one.state for one in found}
         _refuse_twins([one.serial for one in found], serial)
         if states.get(_the_serial(states, serial)) == "device":
             return AdbShell(client, _the_serial(states, serial))
