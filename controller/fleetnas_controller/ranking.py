@@ -7,6 +7,7 @@ __all__ = [
     "next_confirmation",
     "next_of_front",
     "rank_observed",
+    "spread_evenly",
 ]
 
 from collections import defaultdict
@@ -64,12 +65,16 @@ def front_observed(
     return tuple(keys[row] for row in sorted(nondominated(points), key=lambda row: points[row, 0]))
 
 
+def spread_evenly(front: Sequence[str], count: int) -> list[str]:
+    """``count`` members of a front, its ends among them; all of a front that has no more."""
+    last = max(count - 1, 1)
+    return [front[round(index * (len(front) - 1) / last)] for index in range(min(count, len(front)))]
+
+
 def next_of_front(front: Sequence[str], confirmations: Sequence[Trial], count: int) -> str | None:
     """The member of a front to confirm next: of ``count`` spread evenly along it, the first that was not yet."""
     done = {one.architecture for one in confirmations}
-    last = max(count - 1, 1)
-    spread = [front[round(index * (len(front) - 1) / last)] for index in range(min(count, len(front)))]
-    return next((text for text in (*spread, *front) if text not in done), None)
+    return next((text for text in (*spread_evenly(front, count), *front) if text not in done), None)
 
 
 def next_confirmation(

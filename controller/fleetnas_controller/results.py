@@ -26,14 +26,16 @@ def document(
     confirmations = _confirmations(outcome, outcome.found)
     nearest = outcome.found or (outcome.ranking[0] if outcome.ranking else None)
     caps = report_caps(config, confirmations or _nearest(outcome, nearest))
+    own = [one for one in outcome.trials if one.phase is not TrialPhase.EARLIER]
     return {
         "run": config.name,
         "space": config.space,
         "strategy": config.strategy,
         "seed": config.seed,
-        "evaluations": sum(one.state is not TrialState.PROPOSED for one in outcome.trials),
-        "measurements": sum(_attempts(one) for one in outcome.trials),
+        "evaluations": sum(one.state is not TrialState.PROPOSED for one in own),
+        "measurements": sum(_attempts(one) for one in own),
         "wall_s": round(wall_s, 2),
+        "warm_start": _warm_start(config, outcome),
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
@@ -108,6 +110,19 @@ def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _warm_start(config: SearchConfig, outcome: SearchOutcome) -> dict[str, Any] | None:
+    """What was taken over; ``accuracies`` and ``latencies`` count the trials of which that held here."""
+    earlier = [one for one in outcome.trials if one.phase is TrialPhase.EARLIER]
+    if not earlier:
+        return None
+    return {
+        "from": config.warm_start,
+        "trials": len(earlier),
+        "accuracies": sum(one.accuracy is not None for one in earlier),
+        "latencies": sum(len(one.readings) == len(config.devices) for one in earlier),
+    }
 
 
 def _attempts(trial: Trial) -> int:

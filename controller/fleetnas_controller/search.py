@@ -19,8 +19,18 @@ from fleetnas_controller.ranking import (
     rank_observed,
 )
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome, Problem, Ranks, Reading, Strategy
+from fleetnas_controller.strategies.strategy import (
+    Cap,
+    Cost,
+    LearnsBefore,
+    Outcome,
+    Problem,
+    Ranks,
+    Reading,
+    Strategy,
+)
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
+from fleetnas_controller.warm_start import EarlierTrials
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
@@ -137,7 +147,7 @@ class Search:
         """
         reference = self._space.canonical(self._space.reference)
         self._run_phase(TrialPhase.REFERENCE, 1, 1, lambda: reference)
-        self._take_reference()
+        earlier = self._take_reference()
         caps = limits(self._config, self._reference_ms)
         problem = Problem(
             self._space,
@@ -147,17 +157,28 @@ class Search:
             worst_accuracy=worst_accuracy_percent(self._config),
         )
         strategy = self._make_strategy(problem)
+        self._tell_earlier(strategy, earlier)
         for trial in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._tell(strategy, trial)
+        first = earlier.first(problem)
+
+        def propose() -> Architecture:
+            begun = sum(one.phase is TrialPhase.SEARCH for one in self._all.values())
+            if begun < len(first):
+                return first[begun]
+            return strategy.ask(self._under_evaluation(), self._rng("ask", len(self._all)))
+
         self._run_phase(
             TrialPhase.SEARCH,
             self._config.searching_count - 1,
             capacity,
-            lambda: strategy.ask(self._under_evaluation(), self._rng("ask", len(self._all))),
+            propose,
             lambda trial: self._tell(strategy, trial),
         )
-        ranking = self._ranking(strategy, caps)
-        front = self._front(caps, problem.costs)
+        known = [*earlier.whole, *self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+        outcomes = [self._outcome(one) for one in known]
+        ranking = self._ranking(strategy, outcomes, caps)
+        front = self._front(outcomes, caps, problem.costs)
         self._confirm(ranking, front)
         confirmations = self._in_order(TrialPhase.CONFIRM)
         return SearchOutcome(
@@ -194,7 +215,7 @@ class Search:
     def _propose(self, phase: TrialPhase, architecture: Architecture) -> Trial:
         graph = self._space.graph(architecture)
         trial = Trial(
-            number=len(self._all),
+            number=0 if phase is TrialPhase.REFERENCE else len(self._all),  # earlier ones begin at 1
             phase=phase,
             architecture=self._space.format(architecture),
             macs=macs(graph),
@@ -286,7 +307,8 @@ class Search:
         reports = report_caps(self._config, confirmations)
         return all(one.state is CapState.KEPT for one in reports)
 
-    def _take_reference(self) -> None:
+    def _take_reference(self) -> EarlierTrials:
+        """Takes the measured reference as the scale of latencies, and what holds of the earlier trials on it."""
         trial = self._all[0]
         faults = {device: one.reason for device, one in trial.readings.items() if one.latency_ms is None}
         if trial.state is TrialState.FAILED or faults:
@@ -297,8 +319,12 @@ class Search:
         for device, reading in trial.readings.items():
             assert reading.latency_ms is not None  # no fault, so there is one
             self._reference_ms[device] = reading.latency_ms.value
-        for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
+        stored = self._in_order(TrialPhase.EARLIER)
+        earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
+        self._all.update({one.number: one for one in earlier.usable})
+        for one in self._in_order(TrialPhase.EARLIER, TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._learn(one)
+        return earlier
 
     def _in_order(self, *phases: TrialPhase) -> list[Trial]:
         """Ended trials of these phases, in the order they ended."""
@@ -307,6 +333,13 @@ class Search:
 
     def _under_evaluation(self) -> list[Architecture]:
         return [self._space.parse(one.trial.architecture) for _, one in sorted(self._pending.items())]
+
+    def _tell_earlier(self, strategy: Strategy, earlier: EarlierTrials) -> None:
+        for trial in earlier.usable:
+            if isinstance(strategy, LearnsBefore):
+                strategy.learn(self._outcome(trial), self._rng("tell", trial.number))
+            elif earlier.lacks_nothing(trial):
+                self._tell(strategy, trial)
 
     def _tell(self, strategy: Strategy, trial: Trial) -> None:
         strategy.tell(self._outcome(trial), self._rng("tell", trial.number))
@@ -334,17 +367,19 @@ class Search:
         }
         return {device: (float(one.mean_ms[0]), float(one.std_ms[0])) for device, one in known.items()}
 
-    def _ranking(self, strategy: Strategy, caps: Sequence[Cap]) -> tuple[str, ...]:
-        outcomes = [self._outcome(one) for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+    def _ranking(
+        self, strategy: Strategy, outcomes: Sequence[Outcome], caps: Sequence[Cap]
+    ) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
             return tuple(self._space.format(one) for one in strategy.rank())
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in rank_observed(outcomes, caps))
 
-    def _front(self, caps: Sequence[Cap], axes: Sequence[Cost]) -> tuple[str, ...]:
+    def _front(
+        self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]
+    ) -> tuple[str, ...]:
         if not axes:
             return ()
-        outcomes = [self._outcome(one) for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in front_observed(outcomes, caps, axes))
 

@@ -26,6 +26,9 @@ class SearchConfig:
         objectives: Empty: the most accurate network is searched. Else the axes of a front, each a name out of
             ``accuracy``, ``latency`` (of every device), ``macs``, ``params``, optionally with the worst value that
             is of any use: ``("accuracy:85", "latency:30")``.
+        start_from: Architectures to propose first, in the space's text form.
+        warm_start: An earlier search whose trials are taken over: its name in the folder of the runs, or the path of
+            its folder or store; empty: none.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -41,6 +44,8 @@ class SearchConfig:
     max_macs: float | None = None
     max_params: float | None = None
     objectives: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    warm_start: str = ""
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +110,7 @@ class SearchConfig:
                     f"the stored search has settings this version does not know ({', '.join(unknown)}): "
                     "it was written by a newer FleetNAS; upgrade."
                 )
-            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives")}
+            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives", "start_from")}
             return cls(**{**values, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error

@@ -29,7 +29,8 @@ from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, Trials
+from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
+from fleetnas_controller.warm_start import read_earlier, start_architectures, usable_here
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
@@ -92,6 +93,7 @@ class SearchSession:
         if not self._settings.resume:
             config = _configured(self._given)
             check_config(config)
+            read_earlier(config, self._settings.runs_dir)
             self._check_reach(config)
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
@@ -117,7 +119,8 @@ class SearchSession:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
-            trials.create_search(SearchRecord(config, time.time()))
+            earlier = read_earlier(config, self._settings.runs_dir)
+            trials.create_search(SearchRecord(config, time.time()), earlier)
             return config
         try:
             stored = trials.search(self._given["name"]).config
@@ -145,7 +148,8 @@ class SearchSession:
         recorder = TableRecorder(
             table, space, f"{config.name}/{trials.search(config.name).create_time:.3f}", time.time
         )
-        progress.resumed(sum(one.order >= 0 for one in trials.trials(config.name)))
+        stored = trials.trials(config.name)
+        progress.resumed(sum(one.order >= 0 and one.phase is not TrialPhase.EARLIER for one in stored))
         with self.open_fleet(config, progress) as (client, devices):
             search = Search(
                 config,
@@ -275,11 +279,11 @@ def rewrite_report(runs_dir: Path, name: str) -> RunFolder:
     folder = RunFolder.of(runs_dir, name)
     with storage_errors(folder.store):
         trials = SqliteTrials(open_database(folder.store))
-        config, every = trials.search(name).config, trials.trials(name)
+        config, every = trials.search(name).config, usable_here(trials.trials(name))
     readings = every[0].readings
     reference_ms = {device: one.latency_ms.value for device, one in readings.items() if one.latency_ms}
     found = result["found"]["architecture"] if result["found"] else None
-    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, tuple(every))
+    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, every)
     write_report(folder, space_of(config.space), accuracy_source(config.accuracy), outcome, result)
     return folder
 
@@ -302,6 +306,7 @@ def check_config(config: SearchConfig) -> None:
     """
     space = space_of(config.space)
     accuracy_source(config.accuracy)
+    start_architectures(config, space)
     problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
     create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:

@@ -14,6 +14,7 @@ from fleetnas_controller.search_store import SearchStore, ToldTrial
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import CapKind, Outcome, Problem, Reading
 from fleetnas_controller.trials import TrialState
+from fleetnas_controller.warm_start import start_architectures
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.errors import (
@@ -54,6 +55,12 @@ class ToldSearch:
         self._space = space
         self._store = store
         self._now_s = now_s
+        if config.warm_start:
+            raise InvalidArgumentError(
+                f"the latencies of '{config.warm_start}' are of no use where the controller measures nothing: leave "
+                "warm_start out, and give its best networks as start_from."
+            )
+        self._first = start_architectures(config, space)
         caps = limits(config, {})
         self._counted = any(one.kind is not CapKind.LATENCY_MS for one in caps)
         problem = Problem(space, caps, accuracy_noise=True)
@@ -96,8 +103,7 @@ class ToldSearch:
                 f"the search '{self._config.name}' has proposed its whole budget of {self._config.budget}. "
                 "Tell what is open, or create a search with a larger budget."
             )
-        pending = [architecture for _, architecture in self._open.values()]
-        architecture = self._strategy.ask(pending, self._rng("ask", self._count))
+        architecture = self._next()
         trial = ToldTrial(self._count, self._space.format(architecture), worker)
         if self._counted:
             graph = self._space.graph(architecture)
@@ -144,6 +150,12 @@ class ToldSearch:
         self._ended_count += 1
         self._tell(ended, architecture)
         return ended
+
+    def _next(self) -> Architecture:
+        if self._count < len(self._first):
+            return self._first[self._count]
+        pending = [architecture for _, architecture in self._open.values()]
+        return self._strategy.ask(pending, self._rng("ask", self._count))
 
     def _restore(self, trials: Sequence[ToldTrial]) -> None:
         for trial in trials:

@@ -35,6 +35,8 @@ class TrialPhase(StrEnum):
     REFERENCE = "reference"
     SEARCH = "search"
     CONFIRM = "confirm"
+    EARLIER = "earlier"
+    """Not evaluated here but taken over from an earlier search, whose readings it bears."""
 
 
 class TrialState(StrEnum):
@@ -113,8 +115,8 @@ class SearchRecord:
 class Trials(Protocol):
     """The repository; ``tests/contracts`` holds what every implementation promises."""
 
-    def create_search(self, record: SearchRecord) -> None:
-        """Raises AlreadyExistsError when the name is taken."""
+    def create_search(self, record: SearchRecord, earlier: Sequence[Trial] = ()) -> None:
+        """Begins a search, with ended trials that it takes over; AlreadyExistsError when the name is taken."""
         ...
 
     def search(self, name: str) -> SearchRecord:
@@ -148,7 +150,7 @@ class SqliteTrials:
         self._db = database
         migrate(database, trial_migrations, "the store of this run")
 
-    def create_search(self, record: SearchRecord) -> None:
+    def create_search(self, record: SearchRecord, earlier: Sequence[Trial] = ()) -> None:
         with self._db.atomic():
             if self._db.table("searches").count_where("name = ?", [record.config.name]):
                 raise AlreadyExistsError(f"a search '{record.config.name}' exists already.")
@@ -161,6 +163,7 @@ class SqliteTrials:
                     "result": json.dumps(dict(record.result)),
                 }
             )
+            self._db.table("trials").insert_all(_to_row(record.config.name, one) for one in earlier)
 
     def search(self, name: str) -> SearchRecord:
         for row in self._db.table("searches").rows_where("name = ?", [name]):

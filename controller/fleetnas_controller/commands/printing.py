@@ -44,5 +44,11 @@ def print_search(result: Mapping[str, Any]) -> None:
         f"{result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s; the latencies are {next(iter(found['latency_ms'].values()))['source']}"
     )
+    earlier = result["warm_start"]
+    if earlier:
+        console.print(
+            f"taken over from {earlier['from']}: {earlier['trials']} trials; {earlier['accuracies']} accuracies and "
+            f"{earlier['latencies']} latencies of them hold here"
+        )
     for name, path in result["artifacts"].items():
         console.print(f"{name}: {path}", soft_wrap=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetnas_controller.commands.arguments import quantity, share
+from fleetnas_controller.storage import storage_errors
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
 
 _EPILOG = """\
@@ -19,6 +20,7 @@ examples:
   fleetnas search --latency-drop 20%
   fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
   fleetnas search --objectives accuracy,latency --budget 80
+  fleetnas search --latency-drop 30% --warm-start nas-bench-macro-predictor-1 --start-from 22222200
   fleetnas search --controller 127.0.0.1:7070 --device pixel3 --max-latency-ms 15 --device rk3288 --max-latency-ms 40
   fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
 
@@ -66,6 +68,17 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="A,B",
         help="search a front instead of one network: accuracy and one or more of latency, macs, params; a worst "
         "value that is still of use may follow, e.g. accuracy:85,latency:30",
+    )
+    parser.add_argument(
+        "--warm-start",
+        metavar="RUN",
+        help="take over the trials of an earlier search of the same space: its name, folder or store.db",
+    )
+    parser.add_argument(
+        "--start-from",
+        action="append",
+        metavar="TOKENS|FILE",
+        help="propose this architecture first, or those of a file, one a line; may be given several times",
     )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
@@ -128,6 +141,8 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "max_macs": args.max_macs,
         "max_params": args.max_params,
         "objectives": None if args.objectives is None else _listed(args.objectives),
+        "start_from": None if args.start_from is None else _architectures(args.start_from),
+        "warm_start": args.warm_start,
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,
@@ -152,6 +167,20 @@ def _latency_caps(devices: list[str], limits_ms: list[float]) -> dict[str, Any]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _architectures(given: list[str]) -> tuple[str, ...]:
+    """Texts of architectures; a name of a file stands for its lines, empty ones and comments (#) left out."""
+    found: list[str] = []
+    for text in given:
+        path = Path(text)
+        if not path.is_file():
+            found.append(text)
+            continue
+        with storage_errors(path):
+            lines = [one.strip() for one in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        found += [one for one in lines if one and not one.startswith("#")]
+    return tuple(found)
 
 
 def _nearest_miss(result: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 def _traces(
     space: SearchSpace, accuracy: AccuracySource, outcome: SearchOutcome
 ) -> dict[str, Sequence[float]]:
-    searched = [one for one in outcome.trials if one.phase is not TrialPhase.CONFIRM]
+    searched = [one for one in outcome.trials if one.phase in (TrialPhase.REFERENCE, TrialPhase.SEARCH)]
     ended = sorted((one for one in searched if one.order >= 0), key=lambda one: one.order)
     outcomes = [_outcome(space, one, outcome.reference_ms) for one in ended]
     traces: dict[str, Sequence[float]] = {_THIS: observed_trace(outcomes, outcome.caps)}

@@ -8,12 +8,13 @@ __all__ = [
     "cost_readings",
     "excesses",
     "reward",
+    "settled",
     "violation",
 ]
 
 from collections.abc import Iterable, Sequence
 
-from fleetnas_controller.strategies.strategy import Cap, CapKind, Cost, Outcome, Reading
+from fleetnas_controller.strategies.strategy import Cap, CapKind, Cost, Outcome, Problem, Reading
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 SIGMAS = 2.0
@@ -92,6 +93,12 @@ def violation(outcome: Outcome, caps: Sequence[Cap]) -> float | None:
     """Sum of the positive ``excesses``; 0 when every cap is kept, ``None`` when that is not known."""
     found = excesses(outcome, caps)
     return None if found is None else sum(max(0.0, one) for one in found.values())
+
+
+def settled(outcome: Outcome, problem: Problem) -> bool:
+    """Whether everything that the problem asks about is known of the trial."""
+    known = excesses(outcome, problem.caps) is not None and cost_readings(outcome, problem.costs) is not None
+    return known and outcome.accuracy is not None
 
 
 def reward(outcome: Outcome, caps: Sequence[Cap]) -> float | None:

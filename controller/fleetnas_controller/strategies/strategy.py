@@ -1,6 +1,6 @@
 """What a strategy is told, what it answers, and nothing else."""
 
-__all__ = ["Cap", "CapKind", "Cost", "Outcome", "Problem", "Ranks", "Reading", "Strategy"]
+__all__ = ["Cap", "CapKind", "Cost", "LearnsBefore", "Outcome", "Problem", "Ranks", "Reading", "Strategy"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,4 +129,16 @@ class Ranks(Protocol):
 
     def rank(self) -> Sequence[Architecture]:
         """Evaluated architectures, the best answer first; those thought to break a cap come last."""
+        ...
+
+
+@runtime_checkable
+class LearnsBefore(Protocol):
+    """A strategy that makes use of an earlier search's trials even where they are known in part only.
+
+    Others are told the whole ones, before their own.
+    """
+
+    def learn(self, outcome: Outcome, rng: Random) -> None:
+        """Takes in a trial of an earlier search, which may lack its accuracy or latencies; no part of the budget."""
         ...

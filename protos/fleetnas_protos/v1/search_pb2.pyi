@@ -81,6 +81,8 @@ class SearchConfig(_message.Message):
     STRATEGY_OPTIONS_FIELD_NUMBER: _builtins.int
     DEVICE_MAX_LATENCY_MS_FIELD_NUMBER: _builtins.int
     OBJECTIVES_FIELD_NUMBER: _builtins.int
+    START_FROM_FIELD_NUMBER: _builtins.int
+    WARM_START_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the search: 1 to 64 letters, digits, '.', '_' or '-'."""
     space: _builtins.str
@@ -101,6 +103,8 @@ class SearchConfig(_message.Message):
     """Evaluations in all."""
     seed: _builtins.int
     """Of every random choice."""
+    warm_start: _builtins.str
+    """An earlier search of the controller, whose trials are taken over; empty: none."""
     @_builtins.property
     def devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every candidate is measured on each of them; for "client": those whose latencies the client tells, if any."""
@@ -116,6 +120,10 @@ class SearchConfig(_message.Message):
     @_builtins.property
     def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Axes of a front, e.g. "accuracy", "latency:30"; none: the most accurate network is searched."""
+
+    @_builtins.property
+    def start_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Architectures to propose first, in the space's text form."""
 
     def __init__(
         self,
@@ -134,10 +142,12 @@ class SearchConfig(_message.Message):
         strategy_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         device_max_latency_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         objectives: _abc.Iterable[_builtins.str] | None = ...,
+        start_from: _abc.Iterable[_builtins.str] | None = ...,
+        warm_start: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "space", b"space", "strategy", b"strategy", "strategy_options", b"strategy_options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "space", b"space", "start_from", b"start_from", "strategy", b"strategy", "strategy_options", b"strategy_options", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_drop: _TypeAlias = _typing.Literal["latency_drop"]  # noqa: Y015
     _WhichOneofArgType__latency_drop: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop"]  # noqa: Y015
@@ -331,6 +341,8 @@ class Trial(_message.Message):
         """A candidate."""
         CONFIRM: Trial._Phase.ValueType  # 3
         """One of the best, measured again."""
+        EARLIER: Trial._Phase.ValueType  # 4
+        """Taken over from an earlier search; not evaluated in this one."""
 
     class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
         """Why it is evaluated."""
@@ -343,6 +355,8 @@ class Trial(_message.Message):
     """A candidate."""
     CONFIRM: Trial.Phase.ValueType  # 3
     """One of the best, measured again."""
+    EARLIER: Trial.Phase.ValueType  # 4
+    """Taken over from an earlier search; not evaluated in this one."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
