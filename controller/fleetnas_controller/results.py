@@ -1,6 +1,6 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "front_lines", "summary_lines"]
+__all__ = ["document", "front_lines", "network_of", "pick_lines", "summary_lines"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -40,7 +40,7 @@ def document(
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
         "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
-        "front": [_network(_confirmations(outcome, one) or _nearest(outcome, one)) for one in outcome.front],
+        "front": [network_of(outcome, one) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
         "artifacts": {
             name: str(path)
@@ -94,22 +94,38 @@ def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
     if not front:
         return []
     devices = list(front[0]["latency_ms"])
-    rows = [["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]]
-    for network in front:
-        latencies = [network["latency_ms"][device] for device in devices]
-        rows.append(
-            [
-                network["architecture"],
-                f"{network['accuracy']:.2f} %",
-                *(
-                    f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
-                    for one in latencies
-                ),
-                f"{network['macs'] / 1e6:.1f}",
-                f"{network['params'] / 1e6:.2f}",
-            ]
-        )
+    return [_network_head(devices), *(_network_line(one, devices) for one in front)]
+
+
+def pick_lines(picks: Sequence[Mapping[str, Any]], device: str) -> list[list[str]]:
+    """One device's picks as a table: a header and one row for each, by descending accuracy."""
+    rows = [["picked as", "stands for", *_network_head([device])]]
+    for one in picks:
+        rows.append([one["role"], str(one["stands_for"]), *_network_line(one, [device])])
     return rows
+
+
+def network_of(outcome: SearchOutcome, text: str) -> dict[str, Any]:
+    """An evaluated network as the document shows it: by its confirmations, or else by its latest trial."""
+    return _network(_confirmations(outcome, text) or _nearest(outcome, text))
+
+
+def _network_head(devices: Sequence[str]) -> list[str]:
+    return ["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]
+
+
+def _network_line(network: Mapping[str, Any], devices: Sequence[str]) -> list[str]:
+    latencies = [network["latency_ms"][device] for device in devices]
+    return [
+        network["architecture"],
+        f"{network['accuracy']:.2f} %",
+        *(
+            f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
+            for one in latencies
+        ),
+        f"{network['macs'] / 1e6:.1f}",
+        f"{network['params'] / 1e6:.2f}",
+    ]
 
 
 def _warm_start(config: SearchConfig, outcome: SearchOutcome) -> dict[str, Any] | None:

@@ -4,8 +4,6 @@ __all__ = [
     "SearchSession",
     "SessionSettings",
     "check_config",
-    "rewrite_report",
-    "stored_result",
 ]
 
 import time
@@ -16,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.asking import device_selector, measurement_plan, named_devices
-from fleetnas_controller.caps import limits
 from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
@@ -30,10 +27,9 @@ from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
 from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
-from fleetnas_controller.warm_start import read_earlier, start_architectures, usable_here
+from fleetnas_controller.warm_start import read_earlier, start_architectures
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (
-    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     near_names,
@@ -251,41 +247,6 @@ class _Observers:
         self._since_s = now_s
         self._recorder.finished(trial, records)
         self._progress.finished(trial, records)
-
-
-def stored_result(runs_dir: Path, name: str) -> dict[str, Any]:
-    """The document of a finished run.
-
-    Raises:
-        NotFoundError: No such run.
-        FailedPreconditionError: It is not finished.
-    """
-    folder = RunFolder.of(runs_dir, name)
-    folder.require()
-    with storage_errors(folder.store):
-        result = SqliteTrials(open_database(folder.store)).search(name).result
-    if not result:
-        raise FailedPreconditionError(
-            f"the search '{name}' is not finished; go on with: --name {name} --resume"
-        )
-    return dict(result)
-
-
-def rewrite_report(runs_dir: Path, name: str) -> RunFolder:
-    """Draws the report of a finished run again; errors as ``stored_result``."""
-    from fleetnas_controller.report.write import write_report
-
-    result = stored_result(runs_dir, name)
-    folder = RunFolder.of(runs_dir, name)
-    with storage_errors(folder.store):
-        trials = SqliteTrials(open_database(folder.store))
-        config, every = trials.search(name).config, usable_here(trials.trials(name))
-    readings = every[0].readings
-    reference_ms = {device: one.latency_ms.value for device, one in readings.items() if one.latency_ms}
-    found = result["found"]["architecture"] if result["found"] else None
-    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, every)
-    write_report(folder, space_of(config.space), accuracy_source(config.accuracy), outcome, result)
-    return folder
 
 
 def _configured(given: Mapping[str, Any]) -> SearchConfig:

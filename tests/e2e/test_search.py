@@ -182,6 +182,14 @@ def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
     sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
     assert sources[0] == sources[-1] == "confirmed, replayed"
     assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3", "--json"]) == 0
+    picks = json.loads(capsys.readouterr().out)["picks"]["replay"]
+    assert sorted(one["role"] for one in picks) == ["knee", "medoid", "medoid"]
+    assert sum(one["stands_for"] for one in picks) == len(result["front"])
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3"]) == 0
+    page = (tmp_path / "one" / "report.html").read_text()
+    assert all(f"<td>{one['architecture']}</td>" in page for one in picks)
+    assert "<h2>Picks for replay</h2>" in page
 
 
 def test_search_starts_warm_and_from_named_networks(

@@ -1,6 +1,15 @@
 """How the commands read their arguments, and what all that call a controller have."""
 
-__all__ = ["DEFAULT_ADDRESS", "client_verb", "duration_s", "interval_s", "quantity", "share", "use_count"]
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "client_verb",
+    "duration_s",
+    "interval_s",
+    "pick_count",
+    "quantity",
+    "share",
+    "use_count",
+]
 
 import argparse
 from collections.abc import Callable
@@ -9,6 +18,7 @@ from pathlib import Path
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 _LONGEST_S = 3650 * 86_400.0
 _MOST_USES = 10_000
+_MOST_PICKS = 1_000
 
 
 def client_verb(
@@ -56,6 +66,12 @@ def duration_s(text: str) -> float:
 def use_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _MOST_USES:
         raise argparse.ArgumentTypeError(f"'{text}' is no count between 1 and {_MOST_USES}")
+    return int(text)
+
+
+def pick_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_PICKS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of networks between 1 and {_MOST_PICKS}")
     return int(text)
 
 

@@ -1,6 +1,6 @@
 """Tables for people, on stdout."""
 
-__all__ = ["print_rows", "print_search"]
+__all__ = ["print_picks", "print_rows", "print_search"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetnas_controller.results import front_lines, summary_lines
+from fleetnas_controller.results import front_lines, pick_lines, summary_lines
 
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
@@ -19,6 +19,12 @@ def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
     for row in rows[1:]:
         table.add_row(*row)
     Console().print(table)
+
+
+def print_picks(result: Mapping[str, Any]) -> None:
+    """A table for each device."""
+    for device, picks in result["picks"].items():
+        print_rows(pick_lines(picks, device), f"picks for {device}")
 
 
 def print_search(result: Mapping[str, Any]) -> None:
