@@ -1,6 +1,6 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "front_lines", "network_of", "pick_lines", "summary_lines"]
+__all__ = ["document", "front_lines", "network_of", "pick_lines", "soft_cap_lines", "summary_lines"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -42,6 +42,7 @@ def document(
         "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
         "front": [network_of(outcome, one) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
+        "soft_caps": _soft_caps(outcome, confirmations),
         "artifacts": {
             name: str(path)
             for name, path in (
@@ -99,10 +100,17 @@ def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
 
 def pick_lines(picks: Sequence[Mapping[str, Any]], device: str) -> list[list[str]]:
     """One device's picks as a table: a header and one row for each, by descending accuracy."""
-    rows = [["picked as", "stands for", *_network_head([device])]]
-    for one in picks:
-        rows.append([one["role"], str(one["stands_for"]), *_network_line(one, [device])])
-    return rows
+    rows = [[one["role"], str(one["stands_for"]), *_network_line(one, [device])] for one in picks]
+    return [["picked as", "stands for", *_network_head([device])], *rows]
+
+
+def soft_cap_lines(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each soft cap: what the found network pays."""
+    return [
+        f"soft cap latency_ms:{one['device']}: {one['over_ms']:.4g} ms over {one['limit_ms']:.4g} ms at "
+        f"{one['price']:.4g} points a millisecond: {one['points']:.3g} points of accuracy"
+        for one in result.get("soft_caps", ())  # older documents have none
+    ]
 
 
 def network_of(outcome: SearchOutcome, text: str) -> dict[str, Any]:
@@ -185,6 +193,8 @@ def _network(trials: Sequence[Trial]) -> dict[str, Any]:
         "accuracy_source": last.accuracy_source,
         "macs": last.macs,
         "params": last.params,
+        "model_bytes": last.model_bytes,
+        "memory_bytes": last.memory_bytes,
         "latency_ms": latencies,
     }
 
@@ -226,6 +236,18 @@ def _change(outcome: SearchOutcome, confirmations: Sequence[Trial], tests: SelfT
         if tested is not None:
             latency[device]["resolution"] = tested.resolution
     return {"accuracy": after - before if before is not None else None, "latency": latency}
+
+
+def _soft_caps(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> list[dict[str, Any]]:
+    """What the found network pays for its latencies, in points of accuracy; empty when none was found."""
+    if not confirmations:
+        return []
+    latencies = _network(confirmations)["latency_ms"]
+    rows = []
+    for cap in outcome.soft:
+        over_ms = max(0.0, latencies[cap.device]["median"] - cap.limit_ms)
+        rows.append({**asdict(cap), "over_ms": over_ms, "points": over_ms * cap.price})
+    return rows
 
 
 def _cap(report: CapReport) -> dict[str, Any]:

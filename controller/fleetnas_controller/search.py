@@ -1,15 +1,16 @@
 """The search loop: ask, measure, evaluate, store, tell; then confirm the best."""
 
-__all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome", "scaled_readings"]
+__all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
-from fleetnas_controller.caps import CapState, limits, report_caps
+from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
+from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.pending_trial import PendingTrial
 from fleetnas_controller.ranking import (
     answer,
@@ -19,6 +20,7 @@ from fleetnas_controller.ranking import (
     rank_observed,
 )
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.strategies.exact_caps import exact_counts
 from fleetnas_controller.strategies.strategy import (
     Cap,
     Cost,
@@ -27,15 +29,14 @@ from fleetnas_controller.strategies.strategy import (
     Problem,
     Ranks,
     Reading,
+    SoftCap,
     Strategy,
 )
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
 from fleetnas_controller.warm_start import EarlierTrials
-from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.errors import FleetNASError, UnavailableError
 from fleetnas_training.accuracy_source import AccuracySource
 
@@ -72,6 +73,7 @@ class SearchOutcome:
     """How a search ended.
 
     Attributes:
+        soft: Soft caps, whose prices the ranking counts.
         found: Text form of the answer; None when no confirmed architecture keeps the caps.
         ranking: Evaluated architectures in text form, the best first.
         front: Text forms of the front by descending accuracy, where one was searched.
@@ -84,6 +86,7 @@ class SearchOutcome:
     reference_ms: Mapping[str, float]
     trials: tuple[Trial, ...]
     front: tuple[str, ...] = ()
+    soft: tuple[SoftCap, ...] = ()
 
 
 class Search:
@@ -155,6 +158,7 @@ class Search:
             accuracy_noise=self._accuracy.noisy,
             costs=costs(self._config),
             worst_accuracy=worst_accuracy_percent(self._config),
+            soft=soft_limits(self._config),
         )
         strategy = self._make_strategy(problem)
         self._tell_earlier(strategy, earlier)
@@ -177,7 +181,7 @@ class Search:
         )
         known = [*earlier.whole, *self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
         outcomes = [self._outcome(one) for one in known]
-        ranking = self._ranking(strategy, outcomes, caps)
+        ranking = self._ranking(strategy, outcomes, problem)
         front = self._front(outcomes, caps, problem.costs)
         self._confirm(ranking, front)
         confirmations = self._in_order(TrialPhase.CONFIRM)
@@ -188,6 +192,7 @@ class Search:
             reference_ms=dict(self._reference_ms),
             trials=tuple(self._all[number] for number in sorted(self._all)),
             front=front,
+            soft=problem.soft,
         )
 
     def _run_phase(
@@ -218,8 +223,7 @@ class Search:
             number=0 if phase is TrialPhase.REFERENCE else len(self._all),  # earlier ones begin at 1
             phase=phase,
             architecture=self._space.format(architecture),
-            macs=macs(graph),
-            params=params(graph),
+            **exact_counts(graph),
             predicted_ms=self._predicted(architecture),
         )
         self._trials.propose(self._config.name, trial)
@@ -345,9 +349,7 @@ class Search:
         strategy.tell(self._outcome(trial), self._rng("tell", trial.number))
 
     def _outcome(self, trial: Trial) -> Outcome:
-        architecture = self._space.parse(trial.architecture)
-        latencies = self._readings(trial)
-        return Outcome(trial.number, architecture, trial.accuracy, latencies, trial.macs, trial.params)
+        return outcome_of(self._space, trial, self._readings(trial))
 
     def _readings(self, trial: Trial) -> dict[str, Reading]:
         return scaled_readings(trial, self._reference_ms)
@@ -367,13 +369,11 @@ class Search:
         }
         return {device: (float(one.mean_ms[0]), float(one.std_ms[0])) for device, one in known.items()}
 
-    def _ranking(
-        self, strategy: Strategy, outcomes: Sequence[Outcome], caps: Sequence[Cap]
-    ) -> tuple[str, ...]:
+    def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
             return tuple(self._space.format(one) for one in strategy.rank())
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
-        return tuple(text_of[key] for key in rank_observed(outcomes, caps))
+        return tuple(text_of[key] for key in rank_observed(outcomes, problem.caps, problem.soft))
 
     def _front(
         self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]
@@ -385,24 +385,6 @@ class Search:
 
     def _rng(self, purpose: str, number: int) -> Random:
         return Random(f"{self._config.seed}/{purpose}/{number}")
-
-
-def scaled_readings(trial: Trial, reference_ms: Mapping[str, float]) -> dict[str, Reading]:
-    """A trial's good latencies by device, on the scale of the reference's first measurement.
-
-    The ratio to the reference measured in the same rounds survives drift of the device; milliseconds alone
-    moved by 1.5 to 8 % between a busy and a quiet machine.
-    """
-    readings = {}
-    for device, reading in trial.readings.items():
-        if reading.verdict != Verdict.OK or reading.latency_ms is None:
-            continue
-        scale = reference_ms.get(device)
-        if reading.ratio is not None and scale is not None:
-            readings[device] = Reading(reading.ratio.value * scale, reading.ratio.std * scale)
-        else:
-            readings[device] = Reading(reading.latency_ms.value, reading.latency_ms.std)
-    return readings
 
 
 def _plain(text: str) -> str:

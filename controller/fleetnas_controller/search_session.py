@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.asking import device_selector, measurement_plan, named_devices
+from fleetnas_controller.caps import soft_limits
 from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
@@ -89,7 +90,7 @@ class SearchSession:
         if not self._settings.resume:
             config = _configured(self._given)
             check_config(config)
-            read_earlier(config, self._settings.runs_dir)
+            read_earlier(config, space_of(config.space), self._settings.runs_dir)
             self._check_reach(config)
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
@@ -115,7 +116,7 @@ class SearchSession:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
-            earlier = read_earlier(config, self._settings.runs_dir)
+            earlier = read_earlier(config, space_of(config.space), self._settings.runs_dir)
             trials.create_search(SearchRecord(config, time.time()), earlier)
             return config
         try:
@@ -268,7 +269,9 @@ def check_config(config: SearchConfig) -> None:
     space = space_of(config.space)
     accuracy_source(config.accuracy)
     start_architectures(config, space)
-    problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
+    problem = Problem(
+        space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config), soft=soft_limits(config)
+    )
     create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:
         device_selector(device)

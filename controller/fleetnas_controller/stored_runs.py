@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from fleetnas_controller.caps import limits
+from fleetnas_controller.caps import limits, soft_limits
+from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.picks import choose_picks
 from fleetnas_controller.ranking import front_observed
 from fleetnas_controller.results import network_of
 from fleetnas_controller.run_folder import RunFolder
-from fleetnas_controller.search import SearchOutcome, scaled_readings
+from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import open_database, storage_errors
-from fleetnas_controller.strategies.strategy import CapKind, Cost, Outcome
+from fleetnas_controller.strategies.strategy import CapKind, Cost
 from fleetnas_controller.trials import SqliteTrials
 from fleetnas_controller.warm_start import usable_here
 from fleetnas_search_spaces.errors import FailedPreconditionError
@@ -58,14 +59,7 @@ class StoredRun:
     def _picks(self, device: str, count: int) -> list[dict[str, Any]]:
         space = space_of(self.config.space)
         outcomes = [
-            Outcome(
-                one.number,
-                space.parse(one.architecture),
-                one.accuracy,
-                scaled_readings(one, self.outcome.reference_ms),
-                one.macs,
-                one.params,
-            )
+            outcome_of(space, one, scaled_readings(one, self.outcome.reference_ms))
             for one in self.outcome.trials
         ]
         front = front_observed(outcomes, self.outcome.caps, (Cost(CapKind.LATENCY_MS, device),))
@@ -97,7 +91,8 @@ def open_run(runs_dir: Path, name: str) -> StoredRun:
     readings = every[0].readings
     reference_ms = {device: one.latency_ms.value for device, one in readings.items() if one.latency_ms}
     found = result["found"]["architecture"] if result["found"] else None
-    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, every)
+    caps, soft = limits(config, reference_ms), soft_limits(config)
+    outcome = SearchOutcome(found, (), caps, reference_ms, every, soft=soft)
     return StoredRun(folder, config, outcome, result)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from fleetnas_controller.caps import limits
+from fleetnas_controller.caps import limits, soft_limits
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_records import ToldLatency, search_name
 from fleetnas_controller.search_store import SearchStore, ToldTrial
+from fleetnas_controller.strategies.exact_caps import exact_counts
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import CapKind, Outcome, Problem, Reading
 from fleetnas_controller.trials import TrialState
@@ -63,7 +64,9 @@ class ToldSearch:
         self._first = start_architectures(config, space)
         caps = limits(config, {})
         self._counted = any(one.kind is not CapKind.LATENCY_MS for one in caps)
-        problem = Problem(space, caps, accuracy_noise=True)
+        soft = soft_limits(config)
+        self._priced = bool(soft) or any(one.kind is CapKind.LATENCY_MS for one in caps)
+        problem = Problem(space, caps, accuracy_noise=True, soft=soft)
         self._strategy = create_strategy(
             config.strategy, problem, budget=config.budget, options=config.strategy_options
         )
@@ -173,9 +176,8 @@ class ToldSearch:
 
     def _tell(self, trial: ToldTrial, architecture: Architecture) -> None:
         readings = {one.device: Reading(one.latency_ms, one.std_ms) for one in trial.latencies}
-        outcome = Outcome(
-            trial.number, architecture, trial.accuracy, readings, trial.macs or 0, trial.params or 0
-        )
+        counts = exact_counts(self._space.graph(architecture)) if self._counted else {}
+        outcome = Outcome(trial.number, architecture, trial.accuracy, readings, **counts)
         self._strategy.tell(outcome, self._rng("tell", trial.number))
 
     def _check(self, accuracy: float | None, latencies: Sequence[ToldLatency], fault: str) -> None:
@@ -193,9 +195,8 @@ class ToldSearch:
                     f"the latency on '{one.device}' is {one.latency_ms:g} +- {one.std_ms:g} ms: give a finite "
                     "number above zero, and a deviation of 0 or more."
                 )
-        capped = self._config.max_latency_ms is not None
         missing = set(self._config.devices) - {one.device for one in latencies}
-        if capped and accuracy is not None and missing:
+        if self._priced and accuracy is not None and missing:
             raise FailedPreconditionError(
                 f"the search has a latency cap, and no latency on {', '.join(sorted(missing))} was told. Measure it."
             )

@@ -79,6 +79,7 @@ class Trial:
         number: Counts from 0 in a search, in the order of proposal.
         architecture: Canonical, in the space's text form.
         order: Place among the finished trials, in which the strategy was told; -1 until then.
+        macs, params, model_bytes, memory_bytes: Exact counts; the bytes are 0 in trials of older versions.
         predicted_ms: By device: what the table said *before* it was measured, mean and standard deviation.
     """
 
@@ -89,6 +90,8 @@ class Trial:
     order: int = -1
     macs: int = 0
     params: int = 0
+    model_bytes: int = 0
+    memory_bytes: int = 0
     accuracy: float | None = None
     accuracy_source: str = ""
     readings: Mapping[str, DeviceReading] = field(default_factory=dict)
@@ -243,6 +246,8 @@ def _to_row(search: str, trial: Trial) -> dict[str, Any]:
         "finish_order": trial.order,
         "macs": trial.macs,
         "params": trial.params,
+        "model_bytes": trial.model_bytes,
+        "memory_bytes": trial.memory_bytes,
         "accuracy": trial.accuracy,
         "accuracy_source": trial.accuracy_source,
         "readings": json.dumps({device: asdict(one) for device, one in trial.readings.items()}),
@@ -261,6 +266,8 @@ def _from_row(row: Mapping[str, Any]) -> Trial:
         order=row["finish_order"],
         macs=row["macs"],
         params=row["params"],
+        model_bytes=row.get("model_bytes", 0),  # a store that is only read may be of an older version
+        memory_bytes=row.get("memory_bytes", 0),
         accuracy=row["accuracy"],
         accuracy_source=row["accuracy_source"],
         readings={device: _reading(one) for device, one in json.loads(row["readings"]).items()},

@@ -8,11 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from fleetnas_controller.caps import exact_limits
+from fleetnas_controller.outcomes import outcome_of
 from fleetnas_controller.ranking import front_observed, rank_observed, spread_evenly
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import storage_errors
-from fleetnas_controller.strategies.exact_caps import ExactCaps
+from fleetnas_controller.strategies.exact_caps import ExactCaps, exact_counts
 from fleetnas_controller.strategies.strategy import Outcome, Problem, Reading
 from fleetnas_controller.trials import DeviceReading, Trial, TrialPhase, TrialState, read_trials
 from fleetnas_latency.judgement import Verdict
@@ -27,9 +29,17 @@ def start_architectures(config: SearchConfig, space: SearchSpace) -> tuple[Archi
     """``config.start_from``, canonical, each once, without the reference, which every search begins with.
 
     Raises:
-        InvalidArgumentError: One that the space cannot read, or more than the budget has room for.
+        InvalidArgumentError: One that the space cannot read or that breaks an exact cap, or more than the budget has
+            room for.
     """
     given = dict.fromkeys(space.canonical(space.parse(text)) for text in config.start_from)
+    caps = ExactCaps(Problem(space, exact_limits(config)))
+    for one in given:
+        if caps.violation(one) > 0.0:
+            raise InvalidArgumentError(
+                f"the architecture '{space.format(one)}' to start from breaks a cap that needs no measurement: leave "
+                "it out, or loosen the cap."
+            )
     given.pop(space.canonical(space.reference), None)
     if len(given) > config.searching_count - 1:
         raise InvalidArgumentError(
@@ -39,7 +49,7 @@ def start_architectures(config: SearchConfig, space: SearchSpace) -> tuple[Archi
     return tuple(given)
 
 
-def read_earlier(config: SearchConfig, runs_dir: Path) -> tuple[Trial, ...]:
+def read_earlier(config: SearchConfig, space: SearchSpace, runs_dir: Path) -> tuple[Trial, ...]:
     """The finished trials of ``config.warm_start``, numbered from 1 in the order they ended; none where it is empty.
 
     The earlier search may be under way still, and is not disturbed. Its trials bear their readings, targets and
@@ -73,7 +83,13 @@ def read_earlier(config: SearchConfig, runs_dir: Path) -> tuple[Trial, ...]:
         )
     ordered = sorted(found, key=lambda one: one.order)
     return tuple(
-        replace(one, number=place + 1, phase=TrialPhase.EARLIER, order=place)
+        replace(
+            one,
+            number=place + 1,
+            phase=TrialPhase.EARLIER,
+            order=place,
+            **exact_counts(space.graph(space.parse(one.architecture))),  # older versions counted less
+        )
         for place, one in enumerate(ordered)
     )
 
@@ -145,7 +161,7 @@ class EarlierTrials:
             keys = front_observed(guesses, problem.caps, problem.costs)
             keys = tuple(spread_evenly(keys, _PROPOSED))
         else:
-            keys = rank_observed(guesses, problem.caps)[:_PROPOSED]
+            keys = rank_observed(guesses, problem.caps, problem.soft)[:_PROPOSED]
         caps = ExactCaps(problem)
         return [by_key[key] for key in keys if caps.violation(by_key[key]) == 0.0]
 
@@ -155,8 +171,7 @@ class EarlierTrials:
         if ratios:
             ratio = sum(ratios) / len(ratios)
             readings = {device: Reading(ratio * ms) for device, ms in self._reference_ms.items()}
-        architecture = self._space.parse(trial.architecture)
-        return Outcome(trial.number, architecture, trial.accuracy, readings, trial.macs, trial.params)
+        return outcome_of(self._space, trial, readings)
 
 
 def _store_of(text: str, runs_dir: Path) -> Path:

@@ -143,7 +143,7 @@ class Searching:
         folder.mkdir(parents=True, exist_ok=True)
         trials = SqliteTrials(open_database(folder / "store.db"))
         if not begun:
-            trials.create_search(SearchRecord(config, 0.0), read_earlier(config, self.runs_dir))
+            trials.create_search(SearchRecord(config, 0.0), read_earlier(config, self.space, self.runs_dir))
         return Search(
             config,
             space=self.space,

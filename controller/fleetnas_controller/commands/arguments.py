@@ -6,6 +6,7 @@ __all__ = [
     "duration_s",
     "interval_s",
     "pick_count",
+    "priced",
     "quantity",
     "share",
     "use_count",
@@ -73,6 +74,17 @@ def pick_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_PICKS:
         raise argparse.ArgumentTypeError(f"'{text}' is no number of networks between 1 and {_MOST_PICKS}")
     return int(text)
+
+
+def priced(text: str) -> dict[str, float]:
+    """``20:0.5``: a soft latency and the price of each millisecond over it, as ``SearchConfig`` has them."""
+    limit_ms, _, price = text.partition(":")
+    try:
+        return {"soft_latency_ms": float(limit_ms), "soft_price": float(price)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no latency with a price; write 20:0.5, half a point for each millisecond over 20"
+        ) from None
 
 
 def quantity(text: str) -> float:

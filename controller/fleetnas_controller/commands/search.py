@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleetnas_controller.commands.arguments import quantity, share
+from fleetnas_controller.commands.arguments import priced, quantity, share
 from fleetnas_controller.storage import storage_errors
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
+
+_MB = 1e6
 
 _EPILOG = """\
 Results go to RUNS_DIR/NAME: the store, report.html, pareto.png and the found network as ONNX. A search that was
@@ -20,6 +22,7 @@ examples:
   fleetnas search --latency-drop 20%
   fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
   fleetnas search --objectives accuracy,latency --budget 80
+  fleetnas search --max-model-bytes 6M --max-memory-mb 0.5 --soft-latency-ms 1.5:0.8
   fleetnas search --latency-drop 30% --warm-start nas-bench-macro-predictor-1 --start-from 22222200
   fleetnas search --controller 127.0.0.1:7070 --device pixel3 --max-latency-ms 15 --device rk3288 --max-latency-ms 40
   fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
@@ -64,10 +67,25 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--max-params", type=quantity, metavar="N", help="cap on parameters, e.g. 2.5M")
     parser.add_argument(
+        "--max-model-bytes", type=quantity, metavar="N", help="cap on the bytes of the weights, e.g. 5M"
+    )
+    parser.add_argument(
+        "--max-memory-mb",
+        type=float,
+        metavar="MB",
+        help="cap on what feature maps take up at one time, in 1,000,000 bytes",
+    )
+    parser.add_argument(
+        "--soft-latency-ms",
+        type=priced,
+        metavar="MS:POINTS",
+        help="each millisecond over MS costs POINTS of accuracy, on each device, e.g. 20:0.5",
+    )
+    parser.add_argument(
         "--objectives",
         metavar="A,B",
-        help="search a front instead of one network: accuracy and one or more of latency, macs, params; a worst "
-        "value that is still of use may follow, e.g. accuracy:85,latency:30",
+        help="search a front instead of one network: accuracy and one or more of latency, macs, params, "
+        "model_bytes, memory_bytes; a worst value that is still of use may follow, e.g. accuracy:85,latency:30",
     )
     parser.add_argument(
         "--warm-start",
@@ -140,6 +158,9 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "latency_drop": args.latency_drop,
         "max_macs": args.max_macs,
         "max_params": args.max_params,
+        "max_model_bytes": args.max_model_bytes,
+        "max_memory_bytes": None if args.max_memory_mb is None else args.max_memory_mb * _MB,
+        **(args.soft_latency_ms or {}),
         "objectives": None if args.objectives is None else _listed(args.objectives),
         "start_from": None if args.start_from is None else _architectures(args.start_from),
         "warm_start": args.warm_start,

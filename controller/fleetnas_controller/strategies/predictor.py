@@ -141,7 +141,7 @@ class PredictorSearch:
         models = self._models()
         if models.candidates.whole:
             return
-        merit = models.accuracy.mean
+        merit = models.merit()
         if self._front is not None:
             merit = self._front.merit(models.candidates.mask(self._evaluated))
         models.renew(newcomers, models.leaving(merit, self._evaluated, len(newcomers), rng))
