@@ -46,6 +46,10 @@ class Draws:
         inside = self._inside(found or self._space.sample(rng), rng)
         return found if found is not None and inside.key in taken else inside
 
+    def keeps(self, architecture: Architecture) -> bool:
+        """Whether it keeps the exact caps."""
+        return self._caps.violation(architecture) == 0.0
+
     def first(self, draw: Callable[[], Architecture], taken: Set[str], tries: int) -> Architecture | None:
         """The first of ``tries`` draws that is not taken and keeps the exact caps.
 

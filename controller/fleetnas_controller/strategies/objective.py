@@ -2,6 +2,7 @@
 
 __all__ = [
     "SIGMAS",
+    "as_share",
     "cap_reading",
     "check_caps",
     "check_costs",
@@ -148,3 +149,10 @@ def reward(outcome: Outcome, caps: Sequence[Cap], soft: Sequence[SoftCap] = ()) 
     if excess > 0.0:
         return _INFEASIBLE - _POINTS_PER_VIOLATION * excess
     return max(outcome.accuracy - price, _LEAST_FEASIBLE)
+
+
+def as_share(value: float) -> float:
+    """A ``reward`` on the scale of 1: an accuracy as a share, a broken cap as minus the excess, -1 at the lowest."""
+    if value > _INFEASIBLE:
+        return value / 100.0
+    return -min((_INFEASIBLE - value) / _POINTS_PER_VIOLATION, 1.0)

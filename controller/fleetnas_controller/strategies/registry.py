@@ -31,10 +31,11 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
     "evolution": ("evolution", "RegularizedEvolution"),
     "local-search": ("local_search", "LocalSearch"),
     "predictor": ("predictor", "PredictorSearch"),
+    "reinforce": ("reinforce", "Reinforce"),
     "random": ("random_search", "RandomSearch"),
 }
 
-_ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes")
+_ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes", "reinforce")
 """They climb by one number and cannot search a front."""
 
 _OPTUNA = "optuna-"
