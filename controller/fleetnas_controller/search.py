@@ -38,7 +38,7 @@ from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import FleetNASError, UnavailableError
-from fleetnas_training.accuracy_source import AccuracySource
+from fleetnas_training.accuracy import AccuracySource
 
 _WAIT_S = 60.0
 _FEWEST_OBSERVATIONS = 3

@@ -36,7 +36,8 @@ from fleetnas_search_spaces.errors import (
     near_names,
 )
 from fleetnas_search_spaces.registry import space as space_of
-from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
+from fleetnas_training.accuracy import AccuracySource
+from fleetnas_training.accuracy_source import accuracy_source
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient

@@ -26,7 +26,7 @@ from fleetnas_latency.statistics import Estimate, Statistic
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import UnavailableError
-from fleetnas_training.accuracy_source import Accuracy
+from fleetnas_training.accuracy import Accuracy
 
 
 class AnsweringFleet:

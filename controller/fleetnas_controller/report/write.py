@@ -26,7 +26,7 @@ from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FleetNASError
 from fleetnas_search_spaces.weights import WeightPool
-from fleetnas_training.accuracy_source import AccuracySource
+from fleetnas_training.accuracy import AccuracySource
 
 _MOST_MEMBERS = 20_000
 _THIS = "this search"
