@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
@@ -89,10 +90,14 @@ class _Worker:
         facts |= after | {"runtime": runtime.name, "runtime_version": runtime.version()}
         facts |= drift.facts() if drift is not None else {}
         results = []
-        for raw, (network, costs) in zip(raws, loaded, strict=True):
+        for raw, path, (network, costs) in zip(raws, map(Path, job["models"]), loaded, strict=True):
             own = facts | costs | {"precision": network.precision}
             evidence = Evidence(tuple(sorted(own.items())), output_digest(network.output), anchor_drift=drift)
-            results.append(judge(raw, plan, evidence))
+            judged = judge(raw, plan, evidence)
+            if job["profile"]:
+                times = runtime.operator_times(path, plan.thread_count, self._alive)
+                judged = replace(judged, operators=times)
+            results.append(judged)
         return in_one(results)
 
     def _loaded(

@@ -100,9 +100,9 @@ def measurement_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 def operator_rows(document: Mapping[str, Any]) -> list[list[str]]:
     """A header and a row for each operator, the longest first; the header alone without a profile."""
-    rows = [["operator", "kind", "mean of one inference", "share"]]
+    rows = [["operator", "kind", "median of one inference", "share"]]
     rows += [
-        [one["name"], one["kind"], f"{one['mean_ms']:.4g} ms", f"{one['share']:.1%}"]
+        [one["name"], one["kind"], f"{one['median_ms']:.4g} ms", f"{one['share']:.1%}"]
         for one in document["operators"]
     ]
     return rows

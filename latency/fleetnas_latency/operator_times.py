@@ -2,8 +2,9 @@
 
 __all__ = ["OperatorTime", "operator_times"]
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 _MOST_OPERATORS = 200
 _LONGEST_TEXT = 120
@@ -15,35 +16,32 @@ class OperatorTime:
 
     Attributes:
         name, kind: The runtime's words, e.g. ``"/features/0/Conv"`` and ``"Conv"``.
-        mean_ms: Wall time in one inference.
+        median_ms: Wall time in one inference, with the profiler's own cost.
         share: Of all operators' time.
     """
 
     name: str
     kind: str
-    mean_ms: float
+    median_ms: float
     share: float
 
 
 def operator_times(
-    totals: Iterable[tuple[str, str, float]], run_count: int, most: int = _MOST_OPERATORS
+    times_ms: Mapping[tuple[str, str], Sequence[float]], most: int = _MOST_OPERATORS
 ) -> tuple[OperatorTime, ...]:
     """The longest first; what is beyond ``most`` is put together at the end, so that a report stays small.
 
     Args:
-        totals: Name, kind and milliseconds in all runs, of each operator.
+        times_ms: By name and kind, one for each run, at least one.
     """
-    ordered = sorted(totals, key=lambda one: -one[2])
+    ordered = sorted(
+        ((*names, median(runs)) for names, runs in times_ms.items()), key=lambda one: (-one[2], one[0])
+    )
+    total_ms = sum(one[2] for one in ordered)
     kept, rest = (ordered, []) if len(ordered) <= most else (ordered[: most - 1], ordered[most - 1 :])
     if rest:
-        kept = [*kept, (f"{len(rest)} others", "", sum(one[2] for one in rest))]
-    total_ms = sum(one[2] for one in ordered)
+        kept.append((f"{len(rest)} others", "", sum(one[2] for one in rest)))
     return tuple(
-        OperatorTime(
-            name[:_LONGEST_TEXT],
-            kind[:_LONGEST_TEXT],
-            ms / run_count,
-            ms / total_ms if total_ms > 0.0 else 0.0,
-        )
+        OperatorTime(name[:_LONGEST_TEXT], kind[:_LONGEST_TEXT], ms, ms / total_ms if total_ms > 0.0 else 0.0)
         for name, kind, ms in kept
     )

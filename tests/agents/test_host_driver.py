@@ -265,6 +265,14 @@ def test_batch_without_an_anchor_has_no_looks_at_one(shelf: Any, lay_out: LayOut
     assert "anchor_before_ms" not in dict(result.evidence)
 
 
+def test_operators_are_told_where_they_were_asked_for(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    job, folder = batch_of(shelf, lay_out, make_network(), make_network())
+    silent, _ = driven(lambda driver: driver.measure(job, folder))
+    told, _ = driven(lambda driver: driver.measure(replace(job, profile=True), folder))
+    assert [one.operators for one in silent.batch] == [(), ()]
+    assert [[one.kind for one in result.operators] for result in told.batch] == [["MatMul"]] * 2
+
+
 def test_refused_file_of_a_batch_is_named_by_its_number(
     shelf: Any, lay_out: LayOut, make_network: Any
 ) -> None:

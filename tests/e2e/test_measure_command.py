@@ -82,6 +82,15 @@ def test_files_are_measured_in_turns_and_compared_with_the_first(
     assert difference["low"] <= difference["value"] <= difference["high"]
 
 
+def test_profile_shows_each_operator_with_its_share(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["device", "measure", str(network), "--profile", "--no-anchor", *_QUICK])
+    shown = capsys.readouterr().out
+    assert "MatMul" in shown
+    assert "100.0%" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -31,7 +31,7 @@ examples:
   fleetnas device measure net.onnx                                this machine, ONNX Runtime, one thread
   fleetnas device measure net.onnx --runtime ncnn --json
   fleetnas device measure a.onnx b.onnx c.onnx                    how b and c differ from a
-  fleetnas device measure net.onnx --profile                      what each operator takes, in ONNX Runtime
+  fleetnas device measure net.onnx --profile                      what each operator takes
   fleetnas device measure net.onnx --controller 127.0.0.1:7070 --data-dir fleet --device pixel3
 """
 
@@ -63,7 +63,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--max-s", type=float, default=20.0, metavar="S", help="longest sampling, seconds (default: 20)"
     )
     parser.add_argument("--no-anchor", action="store_true", help="measure without the anchor beside it")
-    parser.add_argument("--profile", action="store_true", help="tell what each operator takes (onnxruntime)")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="tell what each operator takes (runtimes onnxruntime and openvino)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     parser.set_defaults(run=_measure)
 

@@ -721,14 +721,14 @@ class OperatorTime(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    MEAN_MS_FIELD_NUMBER: _builtins.int
+    MEDIAN_MS_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The runtime's name of it."""
     kind: _builtins.str
     """What it does, e.g. "Conv"."""
-    mean_ms: _builtins.float
-    """Mean wall time of one inference, milliseconds."""
+    median_ms: _builtins.float
+    """Median wall time in one inference, milliseconds."""
     share: _builtins.float
     """Of all operators' time."""
     def __init__(
@@ -736,12 +736,12 @@ class OperatorTime(_message.Message):
         *,
         name: _builtins.str = ...,
         kind: _builtins.str = ...,
-        mean_ms: _builtins.float = ...,
+        median_ms: _builtins.float = ...,
         share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "mean_ms", b"mean_ms", "name", b"name", "share", b"share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "median_ms", b"median_ms", "name", b"name", "share", b"share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
