@@ -21,6 +21,7 @@ class DeviceDescription:
     kind: str
     targets: tuple[Target, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    batches: bool = False
 
 
 class DeviceRegistry:
@@ -92,6 +93,7 @@ class DeviceRegistry:
             state=DeviceState.OFFLINE,
             create_time=known.create_time if known else now,
             labels=description.labels,
+            batches=description.batches,
             reason="enrolled, not connected yet",
             drained=known.drained if known else False,
             quarantine_reason=known.quarantine_reason if known else "",
@@ -114,6 +116,7 @@ class DeviceRegistry:
             kind=description.kind,
             targets=description.targets,
             labels=description.labels,
+            batches=description.batches,
             seen_time=now,
         )
         return self._store_changed(self._settled(device))

@@ -16,7 +16,7 @@ from fleetnas_agents.drivers.attempt import Attempt
 from fleetnas_agents.drivers.cores import big_cores, core_text
 from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.jobs import DeviceDescription, Job, MeasureError
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
 from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, network_files, sample_input
 from fleetnas_agents.shells.files import DeviceFolder
 from fleetnas_agents.shells.shell import LinkError, Opener, RemoteError, Shell
@@ -133,6 +133,10 @@ class ShellDriver:
         self._drop_session()
 
     def _measure(self, job: Job, folder: Path, attempt: Attempt) -> tuple[Measurement, Target]:
+        if job.companion_files:
+            raise MeasureError(
+                FaultKind.MODEL, "this device measures one network at a time: ask for each alone."
+            )
         try:
             names = network_files(job, job.entry_file)
             anchor = network_files(job, job.anchor_entry_file) if job.anchor_entry_file else None
