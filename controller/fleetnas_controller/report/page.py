@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.report.html import html_figure, html_page, html_table
-from fleetnas_controller.results import front_lines
+from fleetnas_controller.results import front_lines, pick_lines, soft_cap_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def render_page(
         f"{result['wall_s']:.0f} s.</p>",
         html_table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
         _front(result),
+        _picks(result),
         _caps(result),
         _words(result),
         *(html_figure(name, figure, _CAPTIONS[name]) for name, figure in figures.items()),
@@ -53,14 +54,28 @@ def _front(result: Mapping[str, Any]) -> str:
     return "<h2>Front</h2>" + html_table(rows) if rows else ""
 
 
+def _picks(result: Mapping[str, Any]) -> str:
+    tables = [
+        f"<h2>Picks for {escape(device)}</h2>{html_table(pick_lines(picks, device))}"
+        for device, picks in result.get("picks", {}).items()
+    ]
+    note = (
+        "<p class='note'>The knee is the network farthest below the line between the ends of the front of accuracy "
+        "and latency; the others are medoids by the number of decisions in which networks differ, each standing for "
+        "those of the front that are most like it.</p>"
+    )
+    return "".join(tables) + note if tables else ""
+
+
 def _caps(result: Mapping[str, Any]) -> str:
-    if not result["caps"]:
+    paid = "".join(f"<p>{escape(line)}</p>" for line in soft_cap_lines(result))
+    if not result["caps"] and not paid:
         return ""
     rows = [["cap", "limit", "measured (interval)", "state"]]
     for cap in result["caps"]:
         value = "-" if cap["value"] is None else f"{cap['value']:.5g} ({cap['low']:.5g} to {cap['high']:.5g})"
         rows.append([cap["name"], f"{cap['limit']:.5g}", value, cap["state"]])
-    return "<h2>Caps</h2>" + html_table(rows)
+    return "<h2>Caps</h2>" + (html_table(rows) if result["caps"] else "") + paid
 
 
 def _words(result: Mapping[str, Any]) -> str:
