@@ -21,7 +21,6 @@ from random import Random
 from statistics import median
 from typing import Any
 
-
 from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_agents.drivers.runner_output import RunnerOutput
 from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, sample_input
