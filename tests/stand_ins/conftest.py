@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
@@ -22,6 +23,7 @@ from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.builder import GraphBuilder
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.graph import Graph
+from fleetnas_search_spaces.int8_ranges import input_ranges
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 from fleetnas_search_spaces.weights import WeightPool
 
@@ -198,14 +200,15 @@ def make_job(tmp_path: Path) -> Callable[..., tuple[Job, Path]]:
 
     def make(
         graph: Graph | None = None, *, anchor: bool = True, plan: Plan = QUICK, silence_s: float = 10.0,
-        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None,
+        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None, int8: bool = False,
     ) -> tuple[Job, Path]:  # fmt: skip
         folder = tmp_path / "job"
         pool = WeightPool(folder)
         networks = {"net": graph or small_graph()} | ({"anchor": small_graph(4)} if anchor else {})
         folder.mkdir(exist_ok=True)
         for name, one in networks.items():
-            model = emit_ncnn(one, pool, key=name, external=True)
+            ranges = input_ranges(one, pool, [np.ones(one.input_shape, np.float32)]) if int8 else None
+            model = emit_ncnn(one, pool, key=name, external=True, input_ranges=ranges)
             (folder / f"{name}.param").write_text(model.param_text)
             (folder / f"{name}.weights").write_text(model.weights_text)
         change(folder)
