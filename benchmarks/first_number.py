@@ -2,12 +2,12 @@
 
 ``benchmarks/first_number.py [--runs N] [--jobs N] [--json]``. Needs what the tests of stand-ins need: adb, sshd and
 the native runner (``make runner TARGET=x86_64``). A stand-in speaks the device's real protocol to the real agent and
-runs the network on this machine: its times are those of FleetNAS and of the link's software, not of a cable or a device.
+runs the network on this machine: its times are those of FleetNAS and of the link's software, of no cable or device.
 
 Figures, each the median over the runs: ``controller_s`` until the controller answers; ``joined_s`` from then until
-the agent is online, which for phones and boards includes pushing the runner; ``number_s`` from asking until the result,
-upload and all; ``first_number_s`` all together; ``payload_bytes`` of the job's files, which travel to the agent and
-from there to a device; ``overhead_ms`` of a further measurement of the same network: all but warming up and sampling.
+the agent is online, which for phones and boards includes pushing the runner; ``number_s`` from asking until the
+result, upload and all; ``first_number_s`` all together; ``payload_bytes`` of the job's files, which travel to the
+agent and from there to a device; ``overhead_ms`` of a further measurement of the same network: all but warming up and sampling.
 """
 
 import argparse
