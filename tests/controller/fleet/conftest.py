@@ -19,6 +19,7 @@ from fleetnas_controller.jobs import (
     MeasurementRecord,
     MeasurementRequest,
     ModelFile,
+    Selector,
 )
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.retries import FleetSettings
@@ -36,6 +37,7 @@ from fleetnas_latency.target import Target
 CONTENT = b"a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 TARGET = Target("board", "onnxruntime", "1.0")
+SETTINGS = FleetSettings(lease_s=10.0, retry_base_s=2.0, attempt_limit=3, total_grace_s=5.0)
 
 
 @dataclass
@@ -123,17 +125,25 @@ class World:
 
 
 def description(**labels: str) -> DeviceDescription:
-    return DeviceDescription("board", "host", (TARGET,), tuple(sorted(labels.items())))
+    return DeviceDescription("board", "host", (TARGET,), tuple(sorted(labels.items())), batches=True)
 
 
 def request(measurement_id: str = "m", **fields: object) -> MeasurementRequest:
-    files = (ModelFile("net.onnx", SHA256, len(CONTENT)),)
-    return MeasurementRequest(measurement_id, files, "net.onnx", **fields)  # type: ignore[arg-type]
+    one = {"files": (ModelFile("net.onnx", SHA256, len(CONTENT)),)}
+    return MeasurementRequest(measurement_id, entry_file="net.onnx", **(one | fields))  # type: ignore[arg-type]
+
+
+def batch_fields(*names: str) -> dict[str, object]:
+    """What makes a request one for ``net.onnx`` and these files in turns."""
+    names = names or ("b.onnx",)
+    files = tuple(ModelFile(name, SHA256, len(CONTENT)) for name in ("net.onnx", *names))
+    plan = Plan(max_run_count=40_000 // len(files))
+    return {"files": files, "companion_files": names, "selector": Selector(batches=True), "plan": plan}
 
 
 @pytest.fixture
 def settings() -> FleetSettings:
-    return FleetSettings(lease_s=10.0, retry_base_s=2.0, attempt_limit=3, total_grace_s=5.0)
+    return SETTINGS
 
 
 @pytest.fixture
@@ -149,14 +159,20 @@ def world(tmp_path: Path, store: SqliteFleetStore, settings: FleetSettings) -> W
 
 
 @pytest.fixture
-def make_fleet_world(settings: FleetSettings) -> Callable[[Path, FleetStore], World]:
+def make_fleet_world() -> Callable[[Path, FleetStore], World]:
     """For tests that need a world for each of their examples."""
-    return lambda folder, store: World(folder, store, settings)
+    return lambda folder, store: World(folder, store, SETTINGS)
 
 
 @pytest.fixture
 def make_request() -> Callable[..., MeasurementRequest]:
     return request
+
+
+@pytest.fixture
+def batch() -> Callable[..., dict[str, object]]:
+    """Fields of a request for several networks in turns; see ``batch_fields``."""
+    return batch_fields
 
 
 @pytest.fixture
@@ -167,16 +183,16 @@ def target() -> Target:
 @pytest.fixture
 def good() -> Measurement:
     """A result whose verdict is ``ok``."""
-    return _measurement(StopReason.CONVERGED)
+    return measurement(StopReason.CONVERGED)
 
 
 @pytest.fixture
 def bad() -> Measurement:
     """A result that did not converge."""
-    return _measurement(StopReason.DURATION_CAP)
+    return measurement(StopReason.DURATION_CAP)
 
 
-def _measurement(stop_reason: StopReason) -> Measurement:
+def measurement(stop_reason: StopReason) -> Measurement:
     runs = (1.0, 1.001, 0.999) * 20
     series = RunSeries(wall_ms=runs, cpu_ms=runs, rounds=tuple(index // 6 for index in range(len(runs))))
     return judge(RawMeasurement(candidate=series, stop_reason=stop_reason), Plan(), Evidence())
