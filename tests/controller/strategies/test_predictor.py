@@ -140,7 +140,7 @@ def test_accuracies_of_an_earlier_search_spare_evaluations_and_none_of_the_budge
     tiny_space: SearchSpace,
 ) -> None:
     members = [tiny_space.parse(f"{a}{b}{c}") for a in range(4) for b in range(4) for c in range(4)]
-    problem = Problem(tiny_space, (_PHONE,), accuracy_noise=True)
+    problem = Problem(tiny_space, (_PHONE,))
     informed = PredictorSearch(problem, budget=14, last_share=0.0, initial_count=4)
     for number, one in enumerate(members):
         informed.learn(Outcome(1000 + number, one, _accuracy(one)), Random(number))
