@@ -11,10 +11,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from fleetnas_agents.drivers.android_facts import battery_energy
 from fleetnas_agents.drivers.cores import big_cores, core_text
 from fleetnas_agents.drivers.runner_file import find_runner, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
@@ -190,7 +191,10 @@ class ShellDriver:
                 with contextlib.suppress(LinkError, RemoteError):
                     session.folder.drop_job(place)
         facts |= {"runtime": "ncnn", "runtime_version": session.version}
-        return measurement_of(answer, job.plan, facts), self._target(session, job.plan.statistic)
+        measurement = measurement_of(answer, job.plan, facts)
+        energy = battery_energy(before, facts, 0 if anchor else measurement.raw.inference_count)
+        evidence = tuple(sorted((dict(measurement.evidence) | energy).items()))
+        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic)
 
     def _push(
         self,
