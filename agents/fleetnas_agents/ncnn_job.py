@@ -38,12 +38,14 @@ class RunnerFiles:
     Attributes:
         candidate, anchor: Network and weights; no anchor: None.
         parts: By the name that a ``.weights`` list uses.
+        lock: A file that the runner holds while it measures, for two agents may share a device.
     """
 
     candidate: tuple[str, str]
     anchor: tuple[str, str] | None
     input: str
     parts: Mapping[str, str]
+    lock: str = ""
 
 
 def network_files(job: Job, entry_file: str) -> tuple[str, str]:
@@ -86,10 +88,12 @@ def sample_input(param_text: str) -> bytes:
 
 def job_text(files: RunnerFiles, plan: Plan, cores: tuple[int, ...], limit_s: float) -> str:
     """The runner's job file, see ``agents/runner/src/job.h``."""
-    lines = ["fleetnas-job 1", f"candidate {' '.join(files.candidate)}", f"input {files.input}"]
+    lines = ["fleetnas-job 2", f"candidate {' '.join(files.candidate)}", f"input {files.input}"]
     if files.anchor is not None:
         lines.append(f"anchor {' '.join(files.anchor)}")
     lines += [f"file {name} {path}" for name, path in sorted(files.parts.items())]
+    if files.lock:
+        lines.append(f"lock {files.lock}")
     if cores:
         lines.append(f"cores {','.join(map(str, cores))}")
     lines += [f"limit_s {math.ceil(limit_s)}", f"series {plan.statistic.series}"]

@@ -43,10 +43,13 @@ class DeviceRegistry:
         self._unwell = {one.name for one in self._devices.values() if _is_unwell(one)}
 
     def _at_start(self, device: Device) -> Device:
+        # What it held when it was stored may have ended since: leases say who holds what (``hold``).
         return replace(
             device,
             state=DeviceState.OFFLINE,
             reason="not connected since the controller started",
+            holder="",
+            expire_time=0.0,
             fencing_token=self._store.last_fencing_token(device.name),
         )
 

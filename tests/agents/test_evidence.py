@@ -5,8 +5,8 @@ from pathlib import Path
 from fleetnas_agents.evidence import NOT_AVAILABLE, host_facts, process_memory_kib
 
 FROM_FILES = ("load", "cpu_pressure", "steal_ticks", "cgroup_throttled_us", "temperature_millicelsius",
-              "thermal_zones", "cooling_devices", "throttle_count", "package_throttle_count", "governor", "frequency_khz",
-              "frequency_limits_khz", "package_energy_uj")  # fmt: skip
+              "thermal_zones", "cooling_devices", "throttle_count", "package_throttle_count", "governor",
+              "frequency_khz", "frequency_limits_khz", "package_energy_uj")  # fmt: skip
 
 
 def _write(root: Path, path: str, content: str) -> None:

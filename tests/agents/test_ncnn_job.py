@@ -87,7 +87,7 @@ def test_runner_is_told_the_plans_numbers() -> None:
     files = RunnerFiles(("/c/a", "/c/b"), ("/c/d", "/c/e"), "/c/i", {"w.f32": "/c/w"})
     plan = replace(Plan(), statistic=Statistic.CPU_P10, max_duration_s=7.5)
     lines = job_text(files, plan, (4, 5), 12.3).splitlines()
-    assert lines[0] == "fleetnas-job 1"
+    assert lines[0] == "fleetnas-job 2"
     assert {
         "candidate /c/a /c/b", "anchor /c/d /c/e", "input /c/i", "file w.f32 /c/w", "cores 4,5", "limit_s 13",
         "series cpu", "quantile 0.1", "max_duration_s 7.5", "thread_count 1",

@@ -98,3 +98,30 @@ def test_network_of_another_origin_is_predicted_from_imported_operators(
     assert found["low_ms"] < found["mean_ms"] < found["high_ms"]
     assert found["shares"]["guessed"] > 0.9
     assert found["architecture"] == space.reference.key
+
+
+def test_types_of_one_device_are_imported_apart(
+    tmp_path: Path, text_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _latency(tmp_path, "import", str(text_table), "--device-model", "855")
+    assert _latency(tmp_path, "import", str(text_table), "--device-model", "855", "--precision", "int8") == 0
+    assert "2 of 2 latencies are new" in capsys.readouterr().out.splitlines()[-1]
+    assert _latency(tmp_path, "targets", "--json") == 0
+    assert [key.split("/")[5] for key in json.loads(capsys.readouterr().out)] == ["fp32", "int8"]
+
+
+def test_pack_of_the_package_is_listed_and_goes_into_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", "packs", "--json"]) == 0
+    listed = {one["pack"]: one for one in json.loads(capsys.readouterr().out)}
+    assert listed["pixel1-blocks"]["licence"] == "MIT"
+    assert _latency(tmp_path, "import", "--pack", "fbnet-pixel3") == 0
+    assert "300 of 300 latencies are new on pixel3" in capsys.readouterr().out
+    assert _latency(tmp_path, "predict", "7818488874147327324245", "--space", "fbnet", "--json") == 0
+    predicted = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert predicted["mean_ms"] == pytest.approx(17.5577, rel=0.02)
+    assert _latency(tmp_path, "import", "--pack", "fbnet-pixel4") == 1
+    assert "fbnet-pixel3" in capsys.readouterr().err
+    assert _latency(tmp_path, "import") == 1
+    assert "--pack NAME" in capsys.readouterr().err

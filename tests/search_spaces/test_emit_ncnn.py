@@ -78,11 +78,7 @@ def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> float
 Run = Callable[[NcnnModel, tuple[int, ...]], NDArray[np.float32]]
 
 
-# Their channel shuffles and batch normalisations of their own have no writer for ncnn yet.
-UNWRITTEN = ("fbnet", "nas-bench-201")
-
-
-@pytest.fixture(params=[one for one in space_names() if one not in UNWRITTEN])
+@pytest.fixture(params=space_names())
 def drawn(request: pytest.FixtureRequest) -> tuple[SearchSpace, Architecture]:
     found = space(request.param)
     return found, found.canonical(found.sample(Random(3)))
@@ -95,16 +91,6 @@ def test_every_space_gives_what_onnx_runtime_gives(
     graph = found.graph(architecture)
     output = run_ncnn(emit_ncnn(graph, WeightPool(None), key=architecture.key), graph.input_shape)
     assert difference(output, run_onnx(graph, WeightPool(None))) < TOLERANCE
-
-
-@pytest.mark.parametrize("name", UNWRITTEN)
-def test_space_with_an_operator_that_has_no_writer_is_told(name: str) -> None:
-    found = space(name)
-    graph = found.graph(found.sample(Random(0)))
-    with pytest.raises(
-        InvalidArgumentError, match=r"is a (channel_shuffle|batch_norm), which is no primitive"
-    ):
-        emit_ncnn(graph, WeightPool(None), key="k")
 
 
 def test_weights_in_shared_files_are_the_same_stream(tmp_path: Path) -> None:
@@ -136,6 +122,9 @@ BLOCKS: dict[str, Callable[[GraphBuilder, Tensor], Tensor]] = {
     "grouped_conv": lambda b, x: b.conv("conv", x, 16, kernel_px=3, groups=4, stride=2),
     "shared_input": lambda b, x: b.add("sum", x, b.conv("conv", x, 8), activation=Activation.RELU),
     "squeeze_excite": squeeze_excite,
+    "batch_norm": lambda b, x: b.batch_norm("norm", x, activation=Activation.RELU),
+    "channel_shuffle": lambda b, x: b.channel_shuffle("shuffle", x, groups=4),
+    "zero": lambda b, x: b.add("sum", x, b.zero("zero", b.conv("conv", x, 8))),
     "linear": lambda b, x: b.linear("linear", b.global_average_pool("pool", x), 5),
 }
 

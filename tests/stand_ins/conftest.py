@@ -3,15 +3,12 @@
 A piece that is missing (an sshd, the built runner) skips the test on a user's machine and fails it under CI=true.
 """
 
+import asyncio
 import hashlib
 import importlib.util
 import os
 import shutil
-import socket
-import stat
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 
 from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
-from fleetnas_agents.jobs import Job, Lease, ModelFile
+from fleetnas_agents.jobs import Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.shells.shell import Opener
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.builder import GraphBuilder
@@ -29,7 +26,6 @@ from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 from fleetnas_search_spaces.weights import WeightPool
 
 HERE = Path(__file__).parent
-WAIT_S = 20.0
 QUICK = Plan(
     min_duration_s=0.02,
     max_duration_s=1.0,
@@ -61,15 +57,8 @@ def _load(name: str) -> Any:
 
 
 Cable = _load("cable").Cable
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline_s = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline_s:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"it did not happen in time: {what}")
+_devices = _load("devices")
+script, sshd_path, until = _devices.script, _devices.sshd_path, _devices.until
 
 
 class StandIn(Protocol):
@@ -86,154 +75,12 @@ class StandIn(Protocol):
     def close(self) -> None: ...
 
 
-class Phone:
-    """An adb daemon double, reached through the real adb server."""
-
-    def __init__(self, home: Path, *, machine: str, auth: bool = False) -> None:
-        self.home = home
-        (home / "bin").mkdir(parents=True)
-        (home / "control").mkdir()
-        script(
-            home / "bin" / "getprop",
-            f"""case $1 in
-ro.product.manufacturer) echo FleetNAS;; ro.product.model) echo Double;; ro.board.platform) echo paper;;
-ro.product.cpu.abi) echo {machine};; esac""",
-        )
-        script(
-            home / "bin" / "dumpsys",
-            """case $1 in battery) echo "Current Battery Service state:"
-echo "  AC powered: false"; echo "  USB powered: true"; echo "  level: 81"; echo "  temperature: 291"
-echo "  status: 2";;
-power) echo "  mWakefulness=Awake";; thermalservice) echo "Thermal Status: 0";; esac""",
-        )
-        options = ["--auth"] if auth else []
-        command = [sys.executable, str(HERE / "adbd.py"), str(home), str(home / "port"), *options]
-        self._process = subprocess.Popen(command)
-        until((home / "port").exists, "the daemon listens")
-        self.cable = Cable(int((home / "port").read_text()))
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "device"
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.cable.port}"
-
-    def opener(self, wait_s: float = 5.0) -> Opener:
-        from fleetnas_agents.drivers.adb import PhoneFinder
-
-        return PhoneFinder(connect=self.address, wait_s=wait_s)
-
-    def profile(self) -> Any:
-        from fleetnas_agents.drivers.adb import AndroidProfile
-
-        return AndroidProfile()
-
-    def agent_options(self) -> list[str]:
-        return ["--driver", "adb", "--connect", self.address]
-
-    def close(self) -> None:
-        self.cable.close()
-        self._process.kill()
-        self._process.wait()
-
-
-class Board:
-    """A real sshd on a high loopback port, with keys of its own."""
-
-    def __init__(self, home: Path, *, machine: str) -> None:
-        self.home = home
-        (home / "bin").mkdir(parents=True)
-        script(home / "bin" / "uname", f"echo {machine}")
-        for name in ("host_key", "user_key", "other_key"):
-            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(home / name)]
-            subprocess.run(make, check=True)
-        shutil.copy(home / "user_key.pub", home / "authorized_keys")
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)
-        self.cable = Cable(self._start())
-        key = " ".join((home / "host_key.pub").read_text().split()[:2])
-        (home / "known_hosts").write_text(f"[127.0.0.1]:{self.cable.port} {key}\n")
-
-    def _start(self) -> int:
-        port = _free_port()
-        (self.home / "sshd_config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.home}/host_key\nPidFile none\nStrictModes no\n"
-            f"AuthorizedKeysFile {self.home}/authorized_keys\nUsePAM no\nPasswordAuthentication no\n"
-            "KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nPermitRootLogin prohibit-password\n"
-            # SHLVL: else bash reads this machine's own .bashrc, whatever that takes.
-            f"SetEnv SHLVL=2 PATH={self.home}/bin:/usr/local/bin:/usr/bin:/bin\n"
-        )
-        command = [str(sshd_path()), "-D", "-e", "-f", str(self.home / "sshd_config")]
-        with (self.home / "sshd.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stderr=log)
-        until(lambda: _answers(port), "the sshd listens")
-        return port
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "device"
-
-    @property
-    def address(self) -> str:
-        return f"{os.environ.get('USER') or 'root'}@127.0.0.1:{self.cable.port}"
-
-    def opener(self, wait_s: float = 5.0) -> Opener:
-        from fleetnas_agents.drivers.ssh import BoardFinder
-        from fleetnas_agents.shells.ssh import parse_ssh_address
-
-        return BoardFinder(
-            parse_ssh_address(self.address),
-            key_file=self.home / "user_key",
-            known_hosts=self.home / "known_hosts",
-            wait_s=wait_s,
-        )
-
-    def profile(self) -> Any:
-        from fleetnas_agents.drivers.ssh import BoardProfile
-
-        return BoardProfile()
-
-    def agent_options(self) -> list[str]:
-        files = ["--key", str(self.home / "user_key"), "--known-hosts", str(self.home / "known_hosts")]
-        return ["--driver", "ssh", "--ssh", self.address, *files]
-
-    def close(self) -> None:
-        self.cable.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def script(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return path
-
-
-def sshd_path() -> str | None:
-    return shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="session")
 def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An adb server of the tests' own, which never sees the user's phones or keys."""
     adbutils = pytest.importorskip("adbutils", reason="the package adbutils is not installed")
     home = tmp_path_factory.mktemp("adb")
-    environment = {"ANDROID_ADB_SERVER_PORT": str(_free_port()), "HOME": str(home), "ADB_MDNS": "0"}
+    environment = {"ANDROID_ADB_SERVER_PORT": str(_devices.free_port()), "HOME": str(home), "ADB_MDNS": "0"}
     adb = adbutils.adb_path()
     need(Path(adb).exists() or shutil.which(adb), "there is no adb here")
     start = subprocess.run(
@@ -250,13 +97,13 @@ def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 @pytest.fixture
 def make_phone(
     _adb_server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Phone]]:
+) -> Iterator[Callable[..., Any]]:
     for name, value in _adb_server.items():
         monkeypatch.setenv(name, value)
-    made: list[Phone] = []
+    made: list[Any] = []
 
-    def make(machine: str = "x86_64", *, auth: bool = False) -> Phone:
-        made.append(Phone(tmp_path / f"phone{len(made)}", machine=machine, auth=auth))
+    def make(machine: str = "x86_64", *, auth: bool = False) -> Any:
+        made.append(_devices.Phone(Cable, tmp_path / f"phone{len(made)}", machine=machine, auth=auth))
         return made[-1]
 
     yield make
@@ -265,13 +112,13 @@ def make_phone(
 
 
 @pytest.fixture
-def make_board(tmp_path: Path) -> Iterator[Callable[..., Board]]:
+def make_board(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     pytest.importorskip("paramiko", reason="the package paramiko is not installed")
     need(sshd_path() and shutil.which("ssh-keygen"), "there is no sshd here: apt-get install openssh-server")
-    made: list[Board] = []
+    made: list[Any] = []
 
-    def make(machine: str = "x86_64") -> Board:
-        made.append(Board(tmp_path / f"board{len(made)}", machine=machine))
+    def make(machine: str = "x86_64") -> Any:
+        made.append(_devices.Board(Cable, tmp_path / f"board{len(made)}", machine=machine))
         return made[-1]
 
     yield make
@@ -297,8 +144,11 @@ def device(request: pytest.FixtureRequest, make_device: Callable[..., StandIn]) 
 
 @pytest.fixture
 def make_driver() -> Callable[..., ShellDriver]:
-    def make(device: StandIn, runner: Path, *, wait_s: float = 5.0, folder: str = "") -> ShellDriver:
-        options = ShellOptions(folder=folder or str(device.folder), runner=runner, cores=(), stand_in="test")
+    def make(
+        device: StandIn, runner: Path, *, wait_s: float = 5.0, folder: str = "", owner: str = "agent"
+    ) -> ShellDriver:
+        place = folder or str(device.folder)
+        options = ShellOptions(folder=place, runner=runner, cores=(), stand_in="test", owner=owner)
         return ShellDriver(device.opener(wait_s), device.profile(), options)
 
     return make
@@ -325,7 +175,7 @@ def fake_runner(tmp_path: Path) -> Callable[[str], Path]:
     """A shell script in the runner's place."""
 
     def make(body: str) -> Path:
-        version = '{"protocol":1,"ncnn":"fake","target":"x86_64"}'
+        version = '{"protocol":2,"ncnn":"fake","target":"x86_64"}'
         return script(
             tmp_path / "runner.sh",
             f"[ \"$1\" = --version ] && echo '{version}' && exit 0\necho started $$\n{body}",
@@ -400,3 +250,60 @@ def emulated(tmp_path: Path, built_runner: Callable[..., Path]) -> Callable[[str
         return script(tmp_path / f"{target}.sh", f'exec {emulator} -cpu {cpu} {built_runner(target)} "$@"')
 
     return make
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, int], Path]]:
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size_kib: int) -> Path:
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a small file system is not allowed here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def fault_of() -> Callable[[Any, Job, Path], MeasureError]:
+    """The fault that a job ends with, which must be one line."""
+
+    def measured(driver: Any, job: Job, folder: Path) -> MeasureError:
+        async def run() -> None:
+            try:
+                await driver.measure(job, folder)
+            finally:
+                await driver.close()
+
+        with pytest.raises(MeasureError) as caught:
+            asyncio.run(run())
+        assert "\n" not in str(caught.value)
+        return caught.value
+
+    return measured
+
+
+@pytest.fixture
+def left_in() -> Callable[[StandIn], list[str]]:
+    """What a job has left on the device: anything but whole files in the cache."""
+
+    def find(device: StandIn) -> list[str]:
+        jobs = [one.name for one in (device.folder / "jobs").iterdir()]
+        return jobs + [one.name for one in (device.folder / "cache").glob("*.part")]
+
+    return find
+
+
+@pytest.fixture
+def is_measuring(processes_of: Callable[[StandIn], list[str]]) -> Callable[[StandIn], bool]:
+    """Whether a runner is at a job on the device."""
+
+    def look(device: StandIn) -> bool:
+        return any("--exit-with-stdin" in line for line in processes_of(device))
+
+    return look

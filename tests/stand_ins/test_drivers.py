@@ -1,8 +1,10 @@
 """Phones and boards through their real links, with the real runner or a script in its place."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,15 +38,16 @@ def test_network_is_measured_beside_its_anchor(
     assert {"cores", "max_rss_kib", "platform", "runtime_version"} <= set(dict(result.evidence))
 
 
+@pytest.mark.parametrize("name", ["mobilenet-v2", "fbnet", "nas-bench-201"])
 def test_output_is_what_onnx_runtime_gives_on_the_host(
-    device: Any, make_driver: Any, built_runner: Any, make_job: Any
+    name: str, make_board: Any, make_driver: Any, built_runner: Any, make_job: Any
 ) -> None:
     import onnxruntime
 
-    found = space("mobilenet-v2")
-    graph = found.graph(found.reference)
+    found = space(name)
+    graph = found.graph(found.sample(Random(3)))
     job, folder = make_job(graph, anchor=False)
-    result, _ = measured(make_driver(device, built_runner()), job, folder)
+    result, _ = measured(make_driver(make_board(), built_runner()), job, folder)
     content = emit_onnx(graph, WeightPool(folder), key="k").model_bytes
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     feed = np.random.default_rng(0).standard_normal((1, *graph.input_shape)).astype(np.float32)
@@ -96,19 +99,23 @@ def test_nothing_but_the_cache_is_left_on_the_device(
 ) -> None:
     job, folder = make_job()
     measured(make_driver(device, built_runner()), job, folder)
-    assert [one.name for one in (device.folder / "jobs").iterdir()] == [".writable"]
+    assert list((device.folder / "jobs").iterdir()) == []
     assert not list((device.folder / "cache").glob("*.part"))
 
 
 def test_what_an_agent_that_died_has_left_is_swept_out(
     device: Any, make_driver: Any, fake_runner: Any
 ) -> None:
-    (device.folder / "jobs" / "old").mkdir(parents=True)
-    (device.folder / "cache").mkdir()
-    (device.folder / "cache" / "abc.part").write_bytes(b"half")
+    ours, old, others = "agent-1", "other-1", "other-2"
+    (device.folder / "cache").mkdir(parents=True)
+    for name in (ours, old, others):
+        (device.folder / "jobs" / name).mkdir(parents=True)
+        (device.folder / "cache" / f"abc.{name}-x.part").write_bytes(b"half")
+    for place in (device.folder / "jobs" / old, device.folder / "cache" / f"abc.{old}-x.part"):
+        os.utime(place, (1e9, 1e9))
     make_driver(device, fake_runner("exit 1")).describe()
-    assert not (device.folder / "jobs" / "old").exists()
-    assert not list((device.folder / "cache").glob("*.part"))
+    assert [one.name for one in (device.folder / "jobs").iterdir()] == [others]
+    assert [one.name for one in (device.folder / "cache").glob("*.part")] == [f"abc.{others}-x.part"]
 
 
 def test_weights_in_one_bin_file_serve_as_well(

@@ -57,15 +57,16 @@ def join(
     """Starts ``fleetnas-agent`` for a device, as a user does."""
     agents: list[subprocess.Popen[bytes]] = []
 
-    def start(device: Any) -> None:
-        token = client.create_join_token(device_id="d", use_count=1).secret
+    def start(device: Any, name: str = "d") -> subprocess.Popen[bytes]:
+        token = client.create_join_token(device_id=name, use_count=1).secret
         options = [
             *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
-            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / "agent"),
+            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / f"agent-{name}"),
         ]  # fmt: skip
         command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
-        with (tmp_path / "agent.log").open("wb") as log:
+        with (tmp_path / "agent.log").open("ab") as log:
             agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
+        return agents[-1]
 
     yield start
     for one in agents:
@@ -103,6 +104,48 @@ def test_served_device_measures_a_mobilenet_v2(
     assert record.target.stand_in == "x86_64-double"
     assert record.target.runtime == "ncnn"
     assert record.attempt_count == 1
+
+
+def test_job_whose_device_is_gone_for_good_is_done_on_another(
+    make_device: Callable[..., Any],
+    client: FleetClient,
+    join: Callable[..., Any],
+    tmp_path: Path,
+    is_measuring: Callable[[Any], bool],
+    until: Any,
+) -> None:
+    devices = {"devices/p": make_device("phone"), "devices/b": make_device("board")}
+    for name, device in devices.items():
+        join(device, name.removeprefix("devices/"))
+    until(lambda: len(client.list_devices()) == 2, "both have joined")
+    name = ask(client, tmp_path, "m")
+    until(lambda: any(map(is_measuring, devices.values())), "one of them measures")
+    holder = client.get_measurement(name).device
+    devices[holder].cable.pull()
+    record = done(client, name, tmp_path)
+    assert record.device in devices
+    assert record.device != holder
+
+
+def test_agent_that_is_killed_in_mid_run_leaves_nothing_and_its_job_is_done_once_it_is_back(
+    device: Any,
+    client: FleetClient,
+    join: Callable[..., Any],
+    tmp_path: Path,
+    processes_of: Callable[..., Any],
+    is_measuring: Callable[[Any], bool],
+    left_in: Callable[[Any], list[str]],
+    until: Any,
+) -> None:
+    agent = join(device)
+    name = ask(client, tmp_path, "m")
+    until(lambda: is_measuring(device), "the runner measures")
+    agent.kill()
+    agent.wait()
+    until(lambda: not processes_of(device), "the runner ended itself")
+    join(device)
+    assert done(client, name, tmp_path).state is MeasurementState.DONE
+    assert not left_in(device)
 
 
 def test_job_whose_cable_is_pulled_is_done_once_the_device_is_back(

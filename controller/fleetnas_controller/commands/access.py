@@ -73,10 +73,17 @@ def _grant(args: argparse.Namespace) -> int:
             "this fleet is not encrypted, so it has no certificates: start it with 'fleetnas serve --tls on'."
         )
     key, request = new_key_and_request()
-    with FleetClient(args.controller, mine) as client:
-        grant, certificate = client.create_grant(args.name, Role(args.role), request, ttl_s=args.ttl)
     with storage_errors(path):
-        write_private(path, Identity(key, certificate, mine.identity.authority_pem).pem())
+        # First, for a grant ends the earlier one of that name: not for a certificate that has no place to go.
+        write_private(path, key)
+    try:
+        with FleetClient(args.controller, mine) as client:
+            grant, certificate = client.create_grant(args.name, Role(args.role), request, ttl_s=args.ttl)
+        with storage_errors(path):
+            write_private(path, Identity(key, certificate, mine.identity.authority_pem).pem())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     values = {**_values(grant), "file": str(path)}
     print(json.dumps(values, indent=2) if args.json else f"{path}: {grant.role}, until {values['expires']}")
     return 0

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetnas_controller.commands.latency_packs import put_new, put_pack
 from fleetnas_controller.commands.latency_targets import opened_target
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from fleetnas_latency.exchange.pack import Pack
     from fleetnas_latency.exchange.records import FileRecord, Unit
-    from fleetnas_latency.repository import LatencyRepository, Observation
+    from fleetnas_latency.repository import LatencyRepository
     from fleetnas_latency.target import Target
 
 FORMATS = ("choices", "csv", "pack", "paddleslim-2019", "paddleslim-2020")
@@ -24,6 +24,7 @@ formats: csv; pack (JSON with a hash, for a whole target); paddleslim-2020 (comm
 latency term of one-shot training). Text tables carry no unit: give --unit unless the header says us.
 
 examples:
+  fleetnas latency import --pack fbnet-pixel3
   fleetnas latency import latency_855.txt --device-model "Snapdragon 855" --runtime paddle-lite --unit us
   fleetnas latency export pixel3.pack.json --device pixel3
   fleetnas latency export table.txt --device rk3288 --format paddleslim-2020 --unit us
@@ -45,7 +46,7 @@ def add_file_parsers(
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("file", type=Path, metavar="FILE", nargs="?" if name == "import" else None)
         parser.add_argument("--format", choices=FORMATS, help="default: by the file's name and content")
         parser.add_argument("--unit", help="us, ms or s, where the format has no unit of its own")
         parser.add_argument("--space", default="nas-bench-macro", help="of networks (default: %(default)s)")
@@ -54,6 +55,9 @@ def add_file_parsers(
         )
         parser.set_defaults(run=run)
         parsers[name] = parser
+    parsers["import"].add_argument(
+        "--pack", metavar="NAME", help="one that 'latency packs' lists, instead of FILE"
+    )
     _add_target(parsers["import"])
     parsers["export"].add_argument("--device", default="", help="a target, as in 'latency query'")
     parsers["export"].add_argument("--origin", default="", help="where the numbers come from, for a pack")
@@ -65,32 +69,32 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", default="unknown", help="what it was measured with")
     parser.add_argument("--runtime-version", default="unknown")
     parser.add_argument("--threads", type=int, default=1, help="threads it ran on (default: %(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="number type it ran with; types never mix (default: %(default)s)",
+    )
 
 
 def _import(args: argparse.Namespace) -> int:
     import time
 
-    from fleetnas_latency.exchange.pack import read_pack
     from fleetnas_latency.exchange.records import observations_of
     from fleetnas_latency.table import open_table
 
     if args.format == "choices":
         raise InvalidArgumentError("a table of choices cannot be read back: import a pack or a CSV.")
-    text = _read(args.file)
+    pack, text = _pack_or_text(args)
     args.table.parent.mkdir(parents=True, exist_ok=True)
     table = open_table(args.table)
-    if (args.format or _guessed(args.file, text)) == "pack":
-        pack = read_pack(text)
-        added = _put_new(table, pack.target, pack.observations)
-        for space in sorted({one.space for one in pack.entries}):
-            entries = [one for one in pack.entries if one.space == space]
-            if not table.coverage(pack.target, space):
-                table.put_entries(pack.target, space, entries)
+    if pack is not None:
+        added = put_pack(table, pack)
         print(f"{added} of {len(pack.observations)} latencies are new on {pack.target.key}")
         return 0
     target = _given_target(args)
     records = _records(args, text)
-    added = _put_new(table, target, observations_of(records, target, time.time()))
+    added = put_new(table, target, observations_of(records, target, time.time()))
     foreign = sum(one.operator is None and not one.space for one in records)
     print(
         f"{added} of {len(records)} latencies are new on {target.key}"
@@ -99,11 +103,19 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
-def _put_new(table: "LatencyRepository", target: "Target", observations: "Sequence[Observation]") -> int:
-    """Stores those whose id is not there: importing a file twice is importing it once."""
-    known = {one.measurement_id for one in table.observations(target)}
-    new = {one.measurement_id: one for one in observations if one.measurement_id not in known}
-    return table.put_observations(list(new.values()))
+def _pack_or_text(args: argparse.Namespace) -> "tuple[Pack | None, str]":
+    """The pack that was asked for, or what the file says where it is none."""
+    from fleetnas_latency.exchange.pack import read_pack
+    from fleetnas_latency.exchange.shipped import shipped_pack
+
+    if (args.file is None) == (args.pack is None):
+        raise InvalidArgumentError(
+            "give a FILE or --pack NAME, one of the two; 'latency packs' lists the names."
+        )
+    if args.pack is not None:
+        return shipped_pack(args.pack), ""
+    text = _read(args.file)
+    return (read_pack(text), "") if (args.format or _guessed(args.file, text)) == "pack" else (None, text)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -199,10 +211,17 @@ def _unit(args: argparse.Namespace) -> "Unit | None":
 
 def _given_target(args: argparse.Namespace) -> "Target":
     from fleetnas_latency.target import Target
+    from fleetnas_search_spaces.operators import Precision
 
     if not args.device_model:
         raise InvalidArgumentError("the file does not say what was measured: name it with --device-model.")
-    return Target(args.device_model, args.runtime, args.runtime_version, args.threads)
+    return Target(
+        args.device_model,
+        args.runtime,
+        args.runtime_version,
+        args.threads,
+        precision=Precision(args.precision),
+    )
 
 
 def _guessed(file: Path, text: str) -> str:

@@ -37,6 +37,7 @@ from fleetnas_latency.target import Target
 CONTENT = b"a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 TARGET = Target("board", "onnxruntime", "1.0")
+SETTINGS = FleetSettings(lease_s=10.0, retry_base_s=2.0, attempt_limit=3, total_grace_s=5.0)
 
 
 @dataclass
@@ -142,7 +143,7 @@ def batch_fields(*names: str) -> dict[str, object]:
 
 @pytest.fixture
 def settings() -> FleetSettings:
-    return FleetSettings(lease_s=10.0, retry_base_s=2.0, attempt_limit=3, total_grace_s=5.0)
+    return SETTINGS
 
 
 @pytest.fixture
@@ -158,9 +159,9 @@ def world(tmp_path: Path, store: SqliteFleetStore, settings: FleetSettings) -> W
 
 
 @pytest.fixture
-def make_fleet_world(settings: FleetSettings) -> Callable[[Path, FleetStore], World]:
+def make_fleet_world() -> Callable[[Path, FleetStore], World]:
     """For tests that need a world for each of their examples."""
-    return lambda folder, store: World(folder, store, settings)
+    return lambda folder, store: World(folder, store, SETTINGS)
 
 
 @pytest.fixture
@@ -182,16 +183,16 @@ def target() -> Target:
 @pytest.fixture
 def good() -> Measurement:
     """A result whose verdict is ``ok``."""
-    return _measurement(StopReason.CONVERGED)
+    return measurement(StopReason.CONVERGED)
 
 
 @pytest.fixture
 def bad() -> Measurement:
     """A result that did not converge."""
-    return _measurement(StopReason.DURATION_CAP)
+    return measurement(StopReason.DURATION_CAP)
 
 
-def _measurement(stop_reason: StopReason) -> Measurement:
+def measurement(stop_reason: StopReason) -> Measurement:
     runs = (1.0, 1.001, 0.999) * 20
     series = RunSeries(wall_ms=runs, cpu_ms=runs, rounds=tuple(index // 6 for index in range(len(runs))))
     return judge(RawMeasurement(candidate=series, stop_reason=stop_reason), Plan(), Evidence())

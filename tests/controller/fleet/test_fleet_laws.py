@@ -144,6 +144,8 @@ class FleetMachine(RuleBasedStateMachine):
             if self.world.fleet.devices.knows(one.device):
                 device = self.world.fleet.devices.get(one.device)
                 assert (device.holder, device.fencing_token) == (one.name, one.fencing_token)
+        held = {one.holder for one in self.world.fleet.devices.all()} - {""}
+        assert held <= {one.name for one in leased}
         tokens = [(device, lease.fencing_token) for device, lease in self.leases]
         assert len(set(tokens)) == len(tokens)
         for one in records:

@@ -273,7 +273,8 @@ def test_access_commands_grant_list_and_revoke(
     assert main(["access", "list", *there]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["ci", "local"]
     monkeypatch.delenv("FLEETNAS_CREDENTIALS")
-    assert main(["access", "revoke", "ci", *there]) == 0
+    assert main(["access", "grant", "ci", "--out", str(out / "no-folder" / "ci.pem"), *there]) == 1
+    assert main(["access", "revoke", "ci", *there]) == 0  # what could not be written ended nothing
     assert main(["access", "revoke", "ci", *there]) == 1
     assert "no grant 'ci'" in capsys.readouterr().err
     assert main(["access", "grant", "ci", "--out", str(out), *there]) == 1
