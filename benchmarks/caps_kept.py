@@ -160,7 +160,7 @@ class Nobody:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    devices = [*_phones(), *([_macro(options.macro_csv)] if options.macro_csv else [])]
+    devices = [*_phones(options.phones), *([_macro(options.macro_csv)] if options.macro_csv else [])]
     tasks = [Task(one, share, seed) for one in devices for share in _SHARES for seed in range(options.seeds)]
     begun_s = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _phones() -> list[Played]:
+def _phones(names: str) -> list[Played]:
     folder = Path(os.environ.get("FLEETNAS_DATA", "")) / "nasbench201"
     with gzip.open(folder / "accuracy.csv.gz", "rt") as file:
         edges = {row["index"]: row["edges"] for row in csv.DictReader(file)}
@@ -200,7 +200,8 @@ def _phones() -> list[Played]:
         rows = [(cells.parse(edges[row["index"]]).key, row) for row in csv.DictReader(file)]
     return [
         Played(one, "nas-bench-201", "table:nas-bench-201", {key: float(row[one]) for key, row in rows})
-        for one in _PHONES
+        for one in names.split(",")
+        if one
     ]
 
 
@@ -314,6 +315,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--macro-csv", type=Path, help="columns arch,latency_ms; without it phones only")
+    parser.add_argument(
+        "--phones", default=",".join(_PHONES), help="columns of NAS-Bench-201's latencies, with commas"
+    )
     parser.add_argument("--relative", action="store_true", help="caps as --latency-drop, not in milliseconds")
     parser.add_argument("--noise", type=float, default=0.02, help="relative, of one run")
     parser.add_argument("--weather", type=float, default=0.0, help="relative, of one measurement")
