@@ -47,13 +47,8 @@ def default_statistic(device: Device | None, thread_count: int = 1) -> Statistic
     return Statistic.CPU_P10 if shared else Statistic.WALL_MEDIAN
 
 
-def measurement_plan(device: Device | None, phase: TrialPhase) -> Plan:
-    """Confirmations are longer and narrower: what is reported rests on them.
-
-    Args:
-        device: None when only a selector is known.
-    """
-    statistic = default_statistic(device)
+def measurement_plan(statistic: Statistic, phase: TrialPhase) -> Plan:
+    """Confirmations are longer and narrower: what is reported rests on them."""
     if phase is TrialPhase.SEARCH:
         return Plan(statistic=statistic, max_duration_s=4.0)
     return Plan(
