@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetnas_agents.clocks.options import add_clock_option, clock_name, clocks
 from fleetnas_agents.driver import Driver
 from fleetnas_agents.drivers.replay.options import add_replay_options, replay_settings
 from fleetnas_agents.drivers.shell_options import (
@@ -43,6 +44,7 @@ examples:
   fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1
   fleetnas-agent --controller lab:7070 --driver adb --dry-run   # what it would copy to the phone and run there
   fleetnas-agent install --controller lab:7070 --token-file join.token --id bench-1   # as a systemd service
+  sudo fleetnas-agent --controller lab:7070 --token-file join.token --driver host --lock-clocks
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -139,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         help="say what would be copied to the device and run there, and do nothing of it",
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: as one JSON document")
+    add_clock_option(parser)
     add_replay_options(parser)
     add_shell_options(parser)
     parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
@@ -170,21 +173,22 @@ async def _run(args: argparse.Namespace) -> None:
     labels = tuple(_label(one) for one in args.label)
     settings = AgentSettings(_address(args.controller), args.id, backoff_cap_s=args.reconnect_cap_s)
     if args.driver == "replay":
+        clock_name(args)  # refuses the option
         from fleetnas_agents.drivers.replay.fleet import run_devices
 
         await run_devices(replay_settings(args, labels), settings, args.state_dir, _join_text(args))
         return
     state = AgentState(args.state_dir)
-    with state.held():
+    with state.held(), clocks(args):
         await Agent(_driver(args, labels), state, settings, _join_text(args)).run()
 
 
 def _driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
     if args.driver in SHELL_DRIVERS:
-        return make_shell_driver(args, labels)
+        return make_shell_driver(args, labels, clock_name(args))
     from fleetnas_agents.drivers.host import HostDriver
 
-    return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+    return HostDriver(core=args.core, thread_count=args.threads, labels=labels, clock=clock_name(args))
 
 
 def _join_text(args: argparse.Namespace) -> "JoinText":

@@ -1,6 +1,6 @@
 """What an agent works on, and what it says of its device. Data only."""
 
-__all__ = ["DeviceDescription", "FaultKind", "Job", "Lease", "MeasureError", "ModelFile"]
+__all__ = ["DeviceDescription", "FaultKind", "Job", "Lease", "MeasureError", "ModelFile", "model_at"]
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,6 +85,15 @@ class Job:
     def paths(self, folder: Path) -> tuple[Path, Path | None]:
         """Candidate and anchor in the folder where the files lie."""
         return folder / self.entry_file, folder / self.anchor_entry_file if self.anchor_entry_file else None
+
+
+def model_at(model: str, clock: str) -> str:
+    """A device's model in a target: with its cores held at a frequency it is another one (``"rk3288@1200000kHz"``).
+
+    Args:
+        clock: Empty where nothing is held.
+    """
+    return f"{model}@{clock}" if clock else model
 
 
 class FaultKind(StrEnum):

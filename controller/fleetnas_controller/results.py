@@ -1,12 +1,21 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "front_lines", "network_of", "pick_lines", "soft_cap_lines", "summary_lines"]
+__all__ = [
+    "document",
+    "front_lines",
+    "network_of",
+    "pick_lines",
+    "soft_cap_lines",
+    "statistic_lines",
+    "summary_lines",
+]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fleetnas_controller.caps import CapReport, CapState, report_caps
+from fleetnas_controller.chosen_statistics import read_statistics
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
@@ -42,6 +51,7 @@ def document(
         "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
         "front": [network_of(outcome, one) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
+        "statistics": {name: asdict(one) for name, one in read_statistics(folder).items()},
         "soft_caps": _soft_caps(outcome, confirmations),
         "artifacts": {
             name: str(path)
@@ -110,6 +120,14 @@ def soft_cap_lines(result: Mapping[str, Any]) -> list[str]:
         f"soft cap latency_ms:{one['device']}: {one['over_ms']:.4g} ms over {one['limit_ms']:.4g} ms at "
         f"{one['price']:.4g} points a millisecond: {one['points']:.3g} points of accuracy"
         for one in result.get("soft_caps", ())  # older documents have none
+    ]
+
+
+def statistic_lines(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each device: which statistic its latencies are, and why."""
+    return [
+        f"{device}: latencies are {one['statistic']} ({one['reason']})"
+        for device, one in result.get("statistics", {}).items()  # older documents have none
     ]
 
 

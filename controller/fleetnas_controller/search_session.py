@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.asking import device_selector, measurement_plan, named_devices
+from fleetnas_controller.asking import default_statistic, device_selector, measurement_plan, named_devices
 from fleetnas_controller.caps import soft_limits
+from fleetnas_controller.chosen_statistics import choose_statistics
 from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
@@ -23,6 +24,7 @@ from fleetnas_controller.results import document
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import Search, SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.self_tests import SelfTests
 from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
@@ -149,6 +151,9 @@ class SearchSession:
         stored = trials.trials(config.name)
         progress.resumed(sum(one.order >= 0 and one.phase is not TrialPhase.EARLIER for one in stored))
         with self.open_fleet(config, progress) as (client, devices):
+            chosen = choose_statistics(
+                self._folder, devices, SelfTests(self._settings.runs_dir), resumed=self._settings.resume
+            )
             search = Search(
                 config,
                 space=space,
@@ -159,7 +164,9 @@ class SearchSession:
                 trials=trials,
                 fleet=client,
                 files=files_for(devices.values(), space, weights, client.put_artifact),
-                plan_of=lambda device, phase: measurement_plan(devices.get(device), phase),
+                plan_of=lambda device, phase: measurement_plan(
+                    chosen[device].statistic if device in chosen else default_statistic(None), phase
+                ),
                 selectors={device: device_selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,

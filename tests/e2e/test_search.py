@@ -53,6 +53,22 @@ def test_search_finds_a_network_that_keeps_the_cap(
     assert "https://" not in page
 
 
+def test_search_measures_what_the_self_test_chose_and_says_so(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_controller.self_tests import SelfTestRecord, SelfTests
+    from fleetnas_controller.storage import open_database
+    from fleetnas_controller.trials import SqliteTrials
+
+    SelfTests(tmp_path).put(SelfTestRecord("replay", "t", 0.0, "cpu_median", 0.01, "text", "it repeats best"))
+    result = _search(made_up_table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "8")
+    assert result["statistics"]["replay"]["statistic"] == "cpu_median"
+    assert "it repeats best" in result["statistics"]["replay"]["reason"]
+    trials = SqliteTrials(open_database(tmp_path / "one" / "store.db")).trials("one")
+    targets = {reading.target for trial in trials for reading in trial.readings.values()}
+    assert all("cpu_median" in str(one) for one in targets)
+
+
 def test_same_seed_gives_the_same_search(
     made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from fleetnas_agents.drivers.attempt import Attempt
 from fleetnas_agents.drivers.cores import big_cores, core_text
 from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError, model_at
 from fleetnas_agents.ncnn_job import (
     RunnerFiles,
     job_text,
@@ -72,6 +72,7 @@ class ShellOptions:
         runner: A runner, or the folder that ``make runner`` fills; None: the checkout's own.
         cores: None: the fastest ones.
         stand_in: What replaces a real device, e.g. ``"qemu"``; empty for a real one.
+        clock: What its cores are held at, as in ``model_at``.
     """
 
     folder: str
@@ -80,6 +81,7 @@ class ShellOptions:
     thread_count: int = 1
     labels: tuple[tuple[str, str], ...] = ()
     stand_in: str = ""
+    clock: str = ""
     owner: str = "agent"
 
 
@@ -287,7 +289,7 @@ class ShellDriver:
         self, session: _Session, statistic: Statistic, precision: Precision = Precision.FP32
     ) -> Target:
         return Target(
-            device_model=session.model,
+            device_model=model_at(session.model, self._options.clock),
             runtime="ncnn",
             runtime_version=session.version,
             thread_count=self._options.thread_count,

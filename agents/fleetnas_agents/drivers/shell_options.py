@@ -1,10 +1,11 @@
 """The command-line options of phones and boards, and the drivers they make."""
 
-__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver", "rehearse_shell_driver"]
+__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver", "rehearse_shell_driver", "shell_opener"]
 
 import argparse
 import hashlib
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,26 @@ def add_shell_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
-    """Raises InvalidArgumentError when the options do not say which device."""
+def make_shell_driver(
+    args: argparse.Namespace, labels: tuple[tuple[str, str], ...], clock: str = ""
+) -> Driver:
+    """The driver of the device that the options name.
+
+    Args:
+        clock: What its cores are held at, see ``ShellOptions``.
+
+    Raises:
+        InvalidArgumentError: They do not say which device.
+    """
     from fleetnas_agents.drivers.shell import ShellDriver
 
-    return ShellDriver(*_device(args, labels))
+    opener, profile, options = _device(args, labels)
+    return ShellDriver(opener, profile, replace(options, clock=clock))
+
+
+def shell_opener(args: argparse.Namespace) -> "Opener":
+    """Opens links to that device."""
+    return _device(args, ())[0]
 
 
 def rehearse_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> "Rehearsal":

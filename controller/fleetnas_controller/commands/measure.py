@@ -13,7 +13,7 @@ from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgume
 
 if TYPE_CHECKING:
     from fleetnas_controller.device_session import DeviceSettings
-    from fleetnas_controller.jobs import Device, MeasurementRecord
+    from fleetnas_controller.jobs import MeasurementRecord
     from fleetnas_controller.user_network import UserNetwork
     from fleetnas_latency.plan import Plan
     from fleetnas_latency.statistics import Statistic
@@ -110,8 +110,10 @@ def settings_of(args: argparse.Namespace) -> "DeviceSettings":
 def _measure(args: argparse.Namespace) -> int:
     import tempfile
 
+    from fleetnas_controller.chosen_statistics import statistic_of
     from fleetnas_controller.device_session import device_session
     from fleetnas_controller.measuring import Anchor, Measuring
+    from fleetnas_controller.self_tests import SelfTests
     from fleetnas_controller.user_network import read_network
     from fleetnas_latency.statistics import Statistic
 
@@ -124,7 +126,8 @@ def _measure(args: argparse.Namespace) -> int:
         args, Statistic(args.statistic or Statistic.WALL_MEDIAN)
     )  # mistakes are found before anything is started
     with device_session(settings_of(args)) as (client, device), tempfile.TemporaryDirectory() as folder:
-        statistic = Statistic(args.statistic) if args.statistic else _tested_statistic(args, device)
+        tested = statistic_of(device, SelfTests(args.runs_dir), args.threads).statistic
+        statistic = Statistic(args.statistic) if args.statistic else tested
         anchor = None if args.no_anchor else Anchor.uploaded(client, Path(folder))
         measuring = Measuring(client, device, args.runtime, anchor)
         uploaded = [measuring.uploaded(one) for one in networks]
@@ -166,17 +169,6 @@ def _tell(
         else:
             print(f"no profile of '{one['file']}': runtime '{one['target']['runtime']}' tells none")
     return documents
-
-
-def _tested_statistic(args: argparse.Namespace, device: "Device") -> "Statistic":
-    """What the device's self-test chose, or else what suits its kind."""
-    from fleetnas_controller.asking import default_statistic
-    from fleetnas_controller.self_tests import SelfTests
-    from fleetnas_latency.statistics import Series, Statistic
-
-    tested = SelfTests(args.runs_dir).find(device.device_id)
-    chosen = Statistic(tested.statistic) if tested is not None else default_statistic(device, args.threads)
-    return chosen if args.threads == 1 or chosen.series is Series.WALL else Statistic.WALL_MEDIAN
 
 
 def _plan(args: argparse.Namespace, statistic: "Statistic") -> "Plan":

@@ -8,7 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetnas_controller.results import front_lines, pick_lines, soft_cap_lines, summary_lines
+from fleetnas_controller.results import (
+    front_lines,
+    pick_lines,
+    soft_cap_lines,
+    statistic_lines,
+    summary_lines,
+)
 
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
@@ -45,7 +51,7 @@ def print_search(result: Mapping[str, Any]) -> None:
             f"cap {cap['name']}: {cap['value']:.4g} ({cap['low']:.4g} to {cap['high']:.4g}), "
             f"limit {cap['limit']:.4g}: {cap['state']}"
         )
-    for line in soft_cap_lines(result):
+    for line in (*soft_cap_lines(result), *statistic_lines(result)):
         console.print(line)
     console.print(f"accuracy: {found['accuracy_source']}, quoted; nothing was trained here")
     console.print(
