@@ -20,6 +20,7 @@ from fleetnas_controller.search_session import (
 )
 from fleetnas_controller.table_recorder import TableRecorder
 from fleetnas_controller.trials import TrialPhase
+from fleetnas_latency.exchange.shipped import shipped_packs_of
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
 from fleetnas_latency.few_shot.from_table import few_shot_model
@@ -125,8 +126,8 @@ def _as_search(settings: ProfileSettings, name: str) -> SearchConfig:
 
 def _models(space: SearchSpace, table: LatencyTable, rng: Random) -> Callable[[Target], FewShotModel]:
     sample = [space.canonical(space.sample(rng)) for _ in range(_SAMPLE_COUNT)]
-    structure = ChainStructure(space)
-    return lambda target: few_shot_model(table, target, space, sample, structure)
+    structure, published = ChainStructure(space), shipped_packs_of(space.name)
+    return lambda target: few_shot_model(table, target, space, sample, structure, published)
 
 
 def _line(step: ProfileStep) -> str:

@@ -182,6 +182,29 @@ def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
     sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
     assert sources[0] == sources[-1] == "confirmed, replayed"
     assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3", "--json"]) == 0
+    picks = json.loads(capsys.readouterr().out)["picks"]["replay"]
+    assert sorted(one["role"] for one in picks) == ["knee", "medoid", "medoid"]
+    assert sum(one["stands_for"] for one in picks) == len(result["front"])
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3"]) == 0
+    page = (tmp_path / "one" / "report.html").read_text()
+    assert all(f"<td>{one['architecture']}</td>" in page for one in picks)
+    assert "<h2>Picks for replay</h2>" in page
+
+
+def test_search_starts_warm_and_from_named_networks(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--latency-drop", "20%", "--strategy", "random", "--budget", "6")
+    earlier = _search(made_up_table, tmp_path, capsys, *more)
+    named = tmp_path / "named.txt"
+    named.write_text("# by hand\n22222200\n\n2,1,2,2,2,2,0,0\n")
+    start = ("--name", "two", "--warm-start", "one", "--start-from", str(named))
+    later = _search(made_up_table, tmp_path, capsys, *more, *start)
+    assert later["warm_start"] == {"from": "one", "trials": 6, "accuracies": 6, "latencies": 6}
+    assert later["evaluations"] == earlier["evaluations"]
+    page = (tmp_path / "two" / "report.html").read_text()
+    assert page.index("search</td><td>22222200") < page.index("search</td><td>21222200")
 
 
 def test_store_of_a_newer_version_is_refused(

@@ -71,6 +71,8 @@ def test_phone_tells_of_its_battery_and_heat(
     facts = dict(result.evidence)
     assert (facts["battery_percent"], facts["battery_status"]) == ("81", "charging")
     assert (facts["wakefulness"], facts["thermal_status"]) == ("awake", "0")
+    assert (facts["battery_plugged"], facts["battery_charge_uah"]) == ("usb", "not available")
+    assert facts["energy_j_per_run"].startswith("not available")
     assert target.device_model == "FleetNAS Double (paper)"
 
 

@@ -61,18 +61,20 @@ class HostDriver:
             for one in Statistic
             if thread_count == 1 or one.series is Series.WALL
         )
-        return DeviceDescription(cpu_model(), "host", targets, self._labels)
+        return DeviceDescription(cpu_model(), "host", targets, self._labels, batches=True)
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
         installed = installed_runtimes()
         runtime = job.runtime or next(iter(installed))
         self._check(job, runtime)
-        model, anchor = job.paths(folder)
+        _, anchor = job.paths(folder)
         head = {
             "runtime": runtime,
-            "model": str(model),
+            "models": [str(folder / one) for one in job.entry_files],
             "anchor": str(anchor or ""),
             "anchor_key": job.file(job.anchor_entry_file).sha256 if anchor else "",
+            "seed": job.lease.measurement,
+            "profile": job.profile,
         }
         frame = pack_frame(FrameKind.JOB, json.dumps(head).encode() + b"\n" + plan_bytes(job.plan))
         try:

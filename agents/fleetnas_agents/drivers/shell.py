@@ -8,15 +8,16 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from fleetnas_agents.drivers.android_facts import battery_energy
 from fleetnas_agents.drivers.attempt import Attempt
 from fleetnas_agents.drivers.cores import big_cores, core_text
 from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.jobs import DeviceDescription, Job, MeasureError
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
 from fleetnas_agents.ncnn_job import (
     RunnerFiles,
     job_text,
@@ -141,6 +142,10 @@ class ShellDriver:
         self._drop_session()
 
     def _measure(self, job: Job, folder: Path, attempt: Attempt) -> tuple[Measurement, Target]:
+        if job.companion_files:
+            raise MeasureError(
+                FaultKind.MODEL, "this device measures one network at a time: ask for each alone."
+            )
         try:
             names = network_files(job, job.entry_file)
             anchor = network_files(job, job.anchor_entry_file) if job.anchor_entry_file else None
@@ -178,7 +183,9 @@ class ShellDriver:
         precision = precision_of((folder / names[0]).read_text(encoding="utf-8", errors="replace"))
         facts |= {"runtime": "ncnn", "runtime_version": session.version, "precision": precision}
         measurement = measurement_of(answer, job.plan, facts)
-        return measurement, self._target(session, job.plan.statistic, precision)
+        energy = battery_energy(before, facts, 0 if anchor else measurement.raw.inference_count)
+        evidence = tuple(sorted((dict(measurement.evidence) | energy).items()))
+        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic, precision)
 
     def _push(
         self,

@@ -3,6 +3,7 @@
 __all__ = ["FleetServicer"]
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
 from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError, PermissionDeniedError
 
+_log = logging.getLogger(__name__)
 _MAX_LEASES = 1000
 
 
@@ -86,12 +88,17 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
                 await self._session(self._hub.open(device), hello, context)
 
     async def _session(self, session: Session, hello: fleet_pb2.Hello, context: Any) -> None:
+        _log.info("%s connected from %s", session.device, context.peer())
+        reason = "its agent closed the connection"
         try:
             self._welcome(session, hello)
             await self._exchange(session, context)
+        except Exception as error:
+            reason = str(error)
+            raise
         finally:
+            _log.info("the session of %s ended: %s", session.device, reason)
             if self._hub.close(session):
-                reason = str(session.error) if session.error else "its agent closed the connection"
                 self._fleet.disconnect(session.device, reason)
 
     def _welcome(self, session: Session, hello: fleet_pb2.Hello) -> None:
