@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
+from fleetnas_agents.energy import RaplCounter, energy_facts
 from fleetnas_agents.evidence import host_facts
 from fleetnas_agents.frames import FrameKind, pack_frame, read_frame
 from fleetnas_agents.jobs import FaultKind, MeasureError
@@ -92,6 +93,7 @@ class _Worker:
         results = []
         for raw, path, (network, costs) in zip(raws, map(Path, job["models"]), loaded, strict=True):
             own = facts | costs | {"precision": network.precision}
+            own |= energy_facts(network.infer, self._alive, RaplCounter())
             evidence = Evidence(tuple(sorted(own.items())), output_digest(network.output), anchor_drift=drift)
             judged = judge(raw, plan, evidence)
             if job["profile"]:

@@ -20,6 +20,7 @@ from fleetnas_latency.tail import fewest_runs, tail_ms
 
 _NOT_AVAILABLE = "not available"
 _COSTS = ("convert_ms", "first_load_ms", "load_ms", "peak_memory_kib", "memory_kib_before_load")
+_ENERGY = ("energy_j_per_run", "energy_resolution_j")
 _STATISTICS = {
     Statistic.WALL_MEDIAN: "wall time, median",
     Statistic.CPU_MEDIAN: "CPU time, median",
@@ -63,7 +64,7 @@ def document_of(record: MeasurementRecord, network: UserNetwork, result: Measure
         "sampling_s": raw.sampling_duration_s,
         "contention": result.contention or None,
         "drift": result.drift,
-        **{name: _number(evidence.get(name)) for name in _COSTS},
+        **{name: _number(evidence.get(name)) for name in (*_COSTS, *_ENERGY)},
         "operators": [asdict(one) for one in result.operators],
         "evidence": {name: value for name, value in evidence.items() if name not in _COSTS},
     }
@@ -89,12 +90,17 @@ def measurement_rows(document: Mapping[str, Any]) -> list[list[str]]:
         ["first load", _value(document["first_load_ms"], " ms")],
         ["warm load", _value(document["load_ms"], " ms")],
         ["peak memory", _memory(document)],
+        ["energy of one inference", _energy(document)],
         ["model", f"{document['model_bytes'] / 1e6:.2f} MB"],
         ["warm-up", f"{document['warmup_run_count']} runs, {document['warmup_s']:.1f} s, {warmth}"],
         ["wall over CPU time", _value(document["contention"], "", 3)],
         ["drift", f"{document['drift']:+.2%}"],
     ]  # fmt: skip
-    rows += [[name.replace("_", " "), value] for name, value in sorted(document["evidence"].items())]
+    rows += [
+        [name.replace("_", " "), value]
+        for name, value in sorted(document["evidence"].items())
+        if not name.startswith("energy_")
+    ]
     return rows
 
 
@@ -144,6 +150,14 @@ def _memory(document: Mapping[str, Any]) -> str:
         return _NOT_AVAILABLE
     rest = f", {before / 1024:.1f} MiB of them before loading" if before is not None else ""
     return f"{peak / 1024:.1f} MiB{rest}"
+
+
+def _energy(document: Mapping[str, Any]) -> str:
+    joules, step = document["energy_j_per_run"], document["energy_resolution_j"]
+    if joules is None or step is None:
+        return str(document["evidence"].get("energy_j_per_run", _NOT_AVAILABLE))
+    source = document["evidence"].get("energy_source", "an unnamed counter")
+    return f"{joules:.4g} J, in steps of {step:.2g} J ({source})"
 
 
 def _runtime(target: Mapping[str, Any]) -> str:

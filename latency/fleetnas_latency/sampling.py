@@ -83,6 +83,11 @@ class RawMeasurement:
     stop_reason: StopReason = StopReason.CONVERGED
 
     @property
+    def inference_count(self) -> int:
+        """Of the candidate, the warm-up's too."""
+        return self.warmup_run_count + self.candidate.inner_count * len(self.candidate.wall_ms)
+
+    @property
     def round_count(self) -> int:
         return self.candidate.rounds[-1] + 1 if self.candidate.rounds else 0
 

@@ -44,7 +44,8 @@ ro.product.cpu.abi) echo {machine};; esac""",
         script(
             home / "bin" / "dumpsys",
             """case $1 in battery) echo "Current Battery Service state:"
-echo "  AC powered: false"; echo "  level: 81"; echo "  temperature: 291"; echo "  status: 2";;
+echo "  AC powered: false"; echo "  USB powered: true"; echo "  level: 81"; echo "  temperature: 291"
+echo "  status: 2";;
 power) echo "  mWakefulness=Awake";; thermalservice) echo "Thermal Status: 0";; esac""",
         )
         self.options = ["--auth"] if auth else []
