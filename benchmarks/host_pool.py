@@ -2,7 +2,7 @@
 
 A busy machine slows large networks more than small ones, or less, from batch to batch. So each batch has a line that
 takes its anchors' logarithmic latencies to their means over all batches, fitted by medians. On NAS-Bench-Macro the
-anchors then repeat to 0.6 % instead of 1.2 % and the best additive model errs by 1.3 % instead of 1.6 %.
+anchors then repeat to 0.5 % instead of 1.2 % and the best additive model errs by 1.3 % instead of 1.6 %.
 """
 
 __all__ = ["HostPool", "read_host_pool"]

@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pool", type=Path, required=True, help="nas-bench-macro, of latency_pool.py")
     parser.add_argument("--networks", type=int, default=50, help="measured ones")
-    parser.add_argument("--stay-s", type=float, default=30.0, help="mean stay in a state, seconds")
+    parser.add_argument("--stay-s", type=float, default=8.0, help="mean stay in a state, seconds")
     parser.add_argument(
         "--unlike", type=float, default=0.01, help="spread of what the slow state does to networks"
     )

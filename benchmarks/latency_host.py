@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blocks_prior import believed_from_blocks
 from host_pool import HostPool, read_host_pool
 from numpy.typing import NDArray
 
 from fleetnas_latency.block_prior import Prior
-from fleetnas_latency.few_shot.block_measurements import believed_from_blocks
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
 from fleetnas_latency.few_shot.robust_posterior import Believed

@@ -1,6 +1,14 @@
 """What the native runner is told, and what it answers. Pure."""
 
-__all__ = ["RunnerFiles", "fault_of", "job_text", "measurement_of", "network_files", "sample_input"]
+__all__ = [
+    "RunnerFiles",
+    "fault_of",
+    "job_text",
+    "measurement_of",
+    "network_files",
+    "precision_of",
+    "sample_input",
+]
 
 import json
 import math
@@ -22,7 +30,9 @@ from fleetnas_latency.measurement import (
 )
 from fleetnas_latency.statistics import estimate
 from fleetnas_search_spaces.errors import FleetNASError
+from fleetnas_search_spaces.operators import Precision
 
+_WEIGHTED = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
 _INPUT_SEED = 0  # as the host's runtimes: one input, so that digests compare
 _SAMPLING_FIELDS = (
     "level", "relative_half_width", "min_run_count", "max_run_count", "min_round_count", "min_duration_s",
@@ -67,6 +77,15 @@ def network_files(job: Job, entry_file: str) -> tuple[str, str]:
     raise MeasureError(
         FaultKind.MODEL, f"the job brings '{entry_file}' without '{stem}.weights' or '{stem}.bin'."
     )
+
+
+def precision_of(param_text: str) -> Precision:
+    """int8 when a layer with weights scales integers (its parameter 8), else fp32."""
+    for line in param_text.splitlines()[2:]:
+        kind, *words = line.split() or [""]
+        if kind in _WEIGHTED and any(word.startswith("8=") and word != "8=0" for word in words):
+            return Precision.INT8
+    return Precision.FP32
 
 
 def sample_input(param_text: str) -> bytes:

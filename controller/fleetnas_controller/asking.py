@@ -48,13 +48,17 @@ def default_statistic(device: Device | None, thread_count: int = 1) -> Statistic
 
 
 def measurement_plan(statistic: Statistic, phase: TrialPhase) -> Plan:
-    """Confirmations are longer and narrower: what is reported rests on them."""
+    """Confirmations are longer and narrower: what is reported rests on them.
+
+    They may take 20 s: in 8 s a network of 59 ms with 2 % noise was not narrowed down to 0.5 %, and a search whose
+    best network was that slow ended without an answer.
+    """
     if phase is TrialPhase.SEARCH:
         return Plan(statistic=statistic, max_duration_s=4.0)
     return Plan(
         statistic=statistic,
         relative_half_width=0.005,
         min_duration_s=2.0,
-        max_duration_s=8.0,
+        max_duration_s=20.0,
         anchor_share=0.5,
     )

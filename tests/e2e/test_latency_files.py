@@ -125,3 +125,36 @@ def test_pack_of_the_package_is_listed_and_goes_into_the_table(
     assert "fbnet-pixel3" in capsys.readouterr().err
     assert _latency(tmp_path, "import") == 1
     assert "--pack NAME" in capsys.readouterr().err
+
+
+def test_latency_travels_in_parquet_and_in_the_network_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_search_spaces.emit_onnx import emit_onnx
+    from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
+    from fleetnas_search_spaces.weights import WeightPool
+
+    networks = tmp_path / "networks.csv"
+    networks.write_text("arch,latency_ms\n22222222,7.5\n")
+    _latency(tmp_path, "import", str(networks), "--device-model", "phone")
+    space, network = NASBenchMacro(), tmp_path / "net.onnx"
+    model = emit_onnx(space.graph(space.reference), WeightPool(None), key=space.reference.key)
+    network.write_bytes(model.model_bytes)
+    for file, more in ((network, ()), (tmp_path / "table.parquet", ("--device-model", "phone"))):
+        assert _latency(tmp_path, "export", str(file)) == 0
+        other = tmp_path / f"{file.stem}.db"
+        assert main(["latency", "import", str(file), *more, "--table", str(other)]) == 0
+        capsys.readouterr()
+        assert main(["latency", "query", "22222222", "--table", str(other), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["mean_ms"] == pytest.approx(7.5)
+
+
+def test_failed_export_leaves_the_old_file(
+    tmp_path: Path, text_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _latency(tmp_path, "import", str(text_table), "--device-model", "855")
+    network = tmp_path / "net.onnx"
+    network.write_bytes(b"no model")
+    assert _latency(tmp_path, "export", str(network)) == 1
+    assert network.read_bytes() == b"no model"
+    assert "ONNX" in capsys.readouterr().err

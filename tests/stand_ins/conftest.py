@@ -9,19 +9,28 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
 from fleetnas_agents.jobs import Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.shells.shell import Opener
+from fleetnas_controller.client import FleetClient
+from fleetnas_controller.operator import operator_token
+from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.builder import GraphBuilder
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.graph import Graph
+from fleetnas_search_spaces.int8_ranges import input_ranges
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 from fleetnas_search_spaces.weights import WeightPool
 
@@ -198,14 +207,15 @@ def make_job(tmp_path: Path) -> Callable[..., tuple[Job, Path]]:
 
     def make(
         graph: Graph | None = None, *, anchor: bool = True, plan: Plan = QUICK, silence_s: float = 10.0,
-        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None,
+        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None, int8: bool = False,
     ) -> tuple[Job, Path]:  # fmt: skip
         folder = tmp_path / "job"
         pool = WeightPool(folder)
         networks = {"net": graph or small_graph()} | ({"anchor": small_graph(4)} if anchor else {})
         folder.mkdir(exist_ok=True)
         for name, one in networks.items():
-            model = emit_ncnn(one, pool, key=name, external=True)
+            ranges = input_ranges(one, pool, [np.ones(one.input_shape, np.float32)]) if int8 else None
+            model = emit_ncnn(one, pool, key=name, external=True, input_ranges=ranges)
             (folder / f"{name}.param").write_text(model.param_text)
             (folder / f"{name}.weights").write_text(model.weights_text)
         change(folder)
@@ -307,3 +317,52 @@ def is_measuring(processes_of: Callable[[StandIn], list[str]]) -> Callable[[Stan
         return any("--exit-with-stdin" in line for line in processes_of(device))
 
     return look
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[FleetClient]:
+    """Of a controller that serves ``tmp_path/fleet`` from a thread of its own."""
+    loop = asyncio.new_event_loop()
+    started: Future[str] = Future()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        server = ControllerServer(tmp_path / "fleet", "127.0.0.1:0", settings=FleetSettings(retry_base_s=0.2))
+        started.set_result(await server.start())
+        await stopping.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    address = started.result(60.0)
+    found = FleetClient(address, operator_token(tmp_path / "fleet"))
+    found.address = address  # type: ignore[attr-defined]
+    yield found
+    found.close()
+    loop.call_soon_threadsafe(stopping.set)
+    thread.join(60.0)
+    loop.close()
+
+
+@pytest.fixture
+def join(
+    client: FleetClient, tmp_path: Path, built_runner: Callable[..., Path]
+) -> Iterator[Callable[..., Any]]:
+    """Starts ``fleetnas-agent`` for a device, as a user does."""
+    agents: list[subprocess.Popen[bytes]] = []
+
+    def start(device: Any, name: str = "d") -> subprocess.Popen[bytes]:
+        token = client.create_join_token(device_id=name, use_count=1).secret
+        options = [
+            *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
+            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / f"agent-{name}"),
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
+        with (tmp_path / "agent.log").open("ab") as log:
+            agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
+        return agents[-1]
+
+    yield start
+    for one in agents:
+        one.terminate()
+        one.wait(30.0)

@@ -165,8 +165,10 @@ def test_arm_runner_gives_the_same_output_on_the_oldest_cpu_it_claims(
     make_job: Any,
     emulated: Callable[[str, str], Path],
 ) -> None:
-    job, folder = make_job()
-    native, _ = measured(make_driver(make_device(kind), built_runner()), job, folder)
-    arm = make_device(kind, machine)
-    result, _ = measured(make_driver(arm, emulated(target, cpu)), job, folder)
-    assert digests_agree(result.digest, native.digest, 1e-4)
+    arm = make_driver(make_device(kind, machine), emulated(target, cpu))
+    native = make_driver(make_device(kind), built_runner())
+    for int8, tolerance in ((False, 1e-4), (True, 0.02)):
+        job, folder = make_job(int8=int8)
+        (found, target_of), (wanted, _) = (measured(one, job, folder) for one in (arm, native))
+        assert digests_agree(found.digest, wanted.digest, tolerance)
+        assert target_of.precision == ("int8" if int8 else "fp32")

@@ -1,77 +1,17 @@
 """From a served controller and a join token to a measured MobileNetV2 on a phone and on a board."""
 
-import asyncio
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import MeasurementRequest, MeasurementState, ModelFile, Selector
-from fleetnas_controller.operator import operator_token
-from fleetnas_controller.retries import FleetSettings
-from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
 
 QUICK = Plan(min_duration_s=0.2, max_duration_s=2.0, min_round_count=2, warmup_min_s=0.1, warmup_cap_s=0.5)
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[FleetClient]:
-    """Of a controller that serves ``tmp_path/fleet`` from a thread of its own."""
-    loop = asyncio.new_event_loop()
-    started: Future[str] = Future()
-    stopping = asyncio.Event()
-
-    async def serve() -> None:
-        server = ControllerServer(tmp_path / "fleet", "127.0.0.1:0", settings=FleetSettings(retry_base_s=0.2))
-        started.set_result(await server.start())
-        await stopping.wait()
-        await server.stop()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    address = started.result(60.0)
-    found = FleetClient(address, operator_token(tmp_path / "fleet"))
-    found.address = address  # type: ignore[attr-defined]
-    yield found
-    found.close()
-    loop.call_soon_threadsafe(stopping.set)
-    thread.join(60.0)
-    loop.close()
-
-
-@pytest.fixture
-def join(
-    client: FleetClient, tmp_path: Path, built_runner: Callable[..., Path]
-) -> Iterator[Callable[..., Any]]:
-    """Starts ``fleetnas-agent`` for a device, as a user does."""
-    agents: list[subprocess.Popen[bytes]] = []
-
-    def start(device: Any, name: str = "d") -> subprocess.Popen[bytes]:
-        token = client.create_join_token(device_id=name, use_count=1).secret
-        options = [
-            *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
-            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / f"agent-{name}"),
-        ]  # fmt: skip
-        command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
-        with (tmp_path / "agent.log").open("ab") as log:
-            agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
-        return agents[-1]
-
-    yield start
-    for one in agents:
-        one.terminate()
-        one.wait(30.0)
 
 
 def ask(client: FleetClient, tmp_path: Path, name: str) -> str:

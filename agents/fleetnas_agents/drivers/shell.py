@@ -18,13 +18,21 @@ from fleetnas_agents.drivers.cores import big_cores, core_text
 from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
 from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError, model_at
-from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, network_files, sample_input
+from fleetnas_agents.ncnn_job import (
+    RunnerFiles,
+    job_text,
+    measurement_of,
+    network_files,
+    precision_of,
+    sample_input,
+)
 from fleetnas_agents.shells.files import DeviceFolder
 from fleetnas_agents.shells.shell import LinkError, Opener, RemoteError, Shell
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.statistics import Statistic
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import FleetNASError
+from fleetnas_search_spaces.operators import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -174,11 +182,12 @@ class ShellDriver:
                 before = self._profile.facts(session.shell)
                 answer = self._run(session, f"{place}/job", attempt)
                 facts = _merged(before, self._profile.facts(session.shell))
-        facts |= {"runtime": "ncnn", "runtime_version": session.version}
+        precision = precision_of((folder / names[0]).read_text(encoding="utf-8", errors="replace"))
+        facts |= {"runtime": "ncnn", "runtime_version": session.version, "precision": precision}
         measurement = measurement_of(answer, job.plan, facts)
         energy = battery_energy(before, facts, 0 if anchor else measurement.raw.inference_count)
         evidence = tuple(sorted((dict(measurement.evidence) | energy).items()))
-        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic)
+        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic, precision)
 
     def _push(
         self,
@@ -276,13 +285,16 @@ class ShellDriver:
         if session is not None:
             session.shell.close()
 
-    def _target(self, session: _Session, statistic: Statistic) -> Target:
+    def _target(
+        self, session: _Session, statistic: Statistic, precision: Precision = Precision.FP32
+    ) -> Target:
         return Target(
             device_model=model_at(session.model, self._options.clock),
             runtime="ncnn",
             runtime_version=session.version,
             thread_count=self._options.thread_count,
             core_set=core_text(session.cores),
+            precision=precision,
             statistic=statistic,
             stand_in=self._options.stand_in,
         )

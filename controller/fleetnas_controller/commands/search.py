@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fleetnas_controller.commands.arguments import priced, quantity, share
-from fleetnas_controller.storage import storage_errors
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
 
 _MB = 1e6
@@ -192,6 +191,8 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _architectures(given: list[str]) -> tuple[str, ...]:
     """Texts of architectures; a name of a file stands for its lines, empty ones and comments (#) left out."""
+    from fleetnas_controller.storage import storage_errors
+
     found: list[str] = []
     for text in given:
         path = Path(text)
