@@ -36,7 +36,7 @@ from sqlite_utils import Database
 from statistics_sim import Case
 from statistics_sim import Device as SimulatedDevice
 
-from fleetnas_controller.asking import measurement_plan
+from fleetnas_controller.asking import default_statistic, measurement_plan
 from fleetnas_controller.jobs import (
     MeasurementRecord,
     MeasurementRequest,
@@ -242,7 +242,7 @@ def _search(options: argparse.Namespace, task: Task) -> Kept:
         trials=trials,
         fleet=PlayedFleet(task, space, options.noise, options.weather),
         files=Texts(space),
-        plan_of=lambda name, phase: measurement_plan(None, phase),
+        plan_of=lambda name, phase: measurement_plan(default_statistic(None), phase),
         selectors={device.name: Selector(device=device.name)},
         observer=Nobody(),
         now_s=time.time,
