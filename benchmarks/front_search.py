@@ -19,9 +19,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import csv
 import gzip
-import json
-import math
-import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -29,9 +26,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import numpy as np
+from ask_tell import run_strategy, show_share
 from numpy.typing import NDArray
 
 from fleetnas_controller.strategies.hypervolume import hypervolume
@@ -89,7 +86,18 @@ def main(argv: Sequence[str] | None = None) -> int:
                         100.0 * hypervolume(table.points(one.keys[:budget]), corner) / whole[name]
                         for one in found
                     ]
-                    _show(f"hypervolume_share_{name}@{budget}", shares, found, strategy, options)
+                    show_share(
+                        f"hypervolume_share_{name}@{budget}",
+                        shares,
+                        strategy,
+                        [one.cpu_s for one in found],
+                        {
+                            "csv": options.csv.name,
+                            "latency": options.latency_column,
+                            "batch": options.batch,
+                        },
+                        as_json=options.json,
+                    )
     return 0
 
 
@@ -128,43 +136,13 @@ def _search(table: Table, strategy_name: str, budget: int, batch: int, seed: int
     # A table has no noise: without this all of the predictor's searches would be one.
     own = {"design_seed": seed} if strategy_name == "predictor" else {}
     strategy = create_strategy(strategy_name, problem, budget=budget, options=own)
-    keys: list[str] = []
-    while len(keys) < budget:
-        pending: list[Architecture] = []
-        while len(pending) < min(batch, budget - len(keys)):
-            pending.append(strategy.ask(pending, Random(f"ask {seed} {len(keys) + len(pending)}")))
-        for one in pending:
-            reading = Reading(table.latency_ms[one.key])
-            outcome = Outcome(len(keys), one, 100.0 - table.error_percent[one.key], {_DEVICE: reading})
-            strategy.tell(outcome, Random(f"tell {seed} {len(keys)}"))
-            keys.append(one.key)
-    return Found(tuple(keys), time.process_time() - began_s)
 
+    def evaluate(number: int, one: Architecture) -> Outcome:
+        reading = Reading(table.latency_ms[one.key])
+        return Outcome(number, one, 100.0 - table.error_percent[one.key], {_DEVICE: reading})
 
-def _show(
-    name: str, shares: Sequence[float], found: Sequence[Found], strategy: str, options: argparse.Namespace
-) -> None:
-    error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
-    value = statistics.mean(shares)
-    line = {
-        "name": name,
-        "value": round(value, 2),
-        "unit": "%",
-        "low": round(value - 2 * error, 2),
-        "high": round(value + 2 * error, 2),
-        "peer": None,
-        "peer_value": None,
-        "setting": {
-            "strategy": strategy,
-            "csv": options.csv.name,
-            "latency": options.latency_column,
-            "seeds": len(shares),
-            "batch": options.batch,
-            "cpu_s": round(statistics.mean(one.cpu_s for one in found), 2),
-        },
-    }
-    text = f"{strategy:14s} {name:26s} {line['value']:6.2f} % [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if options.json else text, flush=True)
+    told = run_strategy(strategy, budget, batch, seed, evaluate)
+    return Found(tuple(one.architecture.key for one in told), time.process_time() - began_s)
 
 
 def _parser() -> argparse.ArgumentParser:

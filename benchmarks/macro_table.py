@@ -24,9 +24,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from fleetnas_agents.onnx_runner import OnnxRunner
 from scipy.stats import kendalltau
 
+from fleetnas_agents.runtimes.onnx_runtime import OnnxRuntime
+from fleetnas_agents.runtimes.runtime import TimedNetwork
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.emit_onnx import emit_onnx
@@ -92,11 +93,11 @@ def _run(
     return times
 
 
-def _loaded(architecture: Architecture, pool: WeightPool, folder: Path) -> OnnxRunner:
+def _loaded(architecture: Architecture, pool: WeightPool, folder: Path) -> TimedNetwork:
     graph = NASBenchMacro().graph(architecture)
     path = folder / "network.onnx"
     path.write_bytes(emit_onnx(graph, pool, key=architecture.key, external=True).model_bytes)
-    return OnnxRunner(path, 1)
+    return TimedNetwork(OnnxRuntime().load(path, 1))
 
 
 def _write(path: Path, values_ms: dict[str, float]) -> None:

@@ -21,11 +21,11 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from fleetnas_agents.onnx_runner import OnnxRunner, runtime_version
-
 from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_agents.drivers.runner_output import RunnerOutput
 from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, sample_input
+from fleetnas_agents.runtimes.registry import runtime_of
+from fleetnas_agents.runtimes.runtime import TimedNetwork
 from fleetnas_latency.measurement import Evidence, Measurement, Plan, judge, measure
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
@@ -54,7 +54,7 @@ def main() -> None:
     setting = {
         "space": found.name,
         "networks": len(pairs),
-        "onnxruntime": runtime_version(),
+        "onnxruntime": runtime_of("onnxruntime").version(),
         "threads": 1,
         "statistic": "cpu_p10",
     }
@@ -84,7 +84,8 @@ def both(found: SearchSpace, one: Architecture, folder: Path, core: int) -> tupl
         model = emit_ncnn(graph, pool, key=name)
         (folder / f"{name}.param").write_text(model.param_text)
         (folder / f"{name}.bin").write_bytes(model.bin_bytes)
-    runners = [OnnxRunner(folder / f"{name}.onnx", 1) for name in models]
+    runtime = runtime_of("onnxruntime")
+    runners = [TimedNetwork(runtime.load(folder / f"{name}.onnx", 1)) for name in models]
     onnx = judge(measure(runners[0], runners[1], PLAN, time.monotonic), PLAN, Evidence())
     return onnx, in_runner(folder, core)
 

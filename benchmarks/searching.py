@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from ask_tell import run_strategy
+
 from fleetnas_controller.ranking import rank_observed
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Problem, Ranks, Reading, Strategy
@@ -84,25 +86,17 @@ def search(
     batch: int,
     options: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One search of ``budget`` evaluations, each one of the three published trainings at random.
-
-    The generators of proposals and of noise are apart, so two strategies meet the same noise.
-    """
+    """One search of ``budget`` evaluations, each one of the three published trainings at random."""
     caps = () if task.limit_ms is None else (Cap(CapKind.LATENCY_MS, task.limit_ms, _DEVICE),)
     problem = Problem(task.space, caps, accuracy_noise=True)
     strategy = create_strategy(strategy_name, problem, budget=budget, options=options)
     trainings = accuracy_source("table:nas-bench-macro:single", seed=seed)
-    told: list[Outcome] = []
-    while len(told) < budget:
-        pending: list[Architecture] = []
-        while len(pending) < min(batch, budget - len(told)):
-            number = len(told) + len(pending)
-            pending.append(strategy.ask(pending, Random(f"ask {seed} {number}")))
-        for one in pending:
-            number = len(told)
-            accuracy = trainings.evaluate(one, number).value_percent
-            told.append(Outcome(number, one, accuracy, _readings(task, one, f"{seed} {number}")))
-            strategy.tell(told[-1], Random(f"tell {seed} {number}"))
+
+    def evaluate(number: int, one: Architecture) -> Outcome:
+        accuracy = trainings.evaluate(one, number).value_percent
+        return Outcome(number, one, accuracy, _readings(task, one, f"{seed} {number}"))
+
+    told = run_strategy(strategy, budget, batch, seed, evaluate)
     return _judged(task, _answer(strategy, problem, told), told)
 
 

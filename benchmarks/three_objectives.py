@@ -16,9 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import math
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +24,7 @@ from functools import partial
 from random import Random
 
 import numpy as np
+from ask_tell import run_strategy, show_share
 from numpy.typing import NDArray
 from surrogate_search import quality
 
@@ -57,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for strategy, found in runs.items():
         for budget in budgets:
             shares = [100.0 * hypervolume(points[:budget], _CORNER) / whole for points, _ in found]
-            _show(f"hypervolume_share@{budget}", shares, strategy, [cpu_s for _, cpu_s in found], options)
+            cpu_s = [cpu_s for _, cpu_s in found]
+            setting = {"batch": options.batch}
+            name = f"hypervolume_share@{budget}"
+            show_share(name, shares, strategy, cpu_s, setting, as_json=options.json)
     return 0
 
 
@@ -68,17 +69,9 @@ def _search(strategy_name: str, budget: int, batch: int, seed: int) -> tuple[Flo
     own = {"design_seed": seed} if strategy_name == "predictor" else {}
     began_s = time.process_time()
     strategy = create_strategy(strategy_name, problem, budget=budget, options=own)
-    points: list[list[float]] = []
-    while len(points) < budget:
-        pending: list[Architecture] = []
-        while len(pending) < min(batch, budget - len(points)):
-            pending.append(strategy.ask(pending, Random(f"ask {seed} {len(points) + len(pending)}")))
-        for one in pending:
-            outcome = _outcome(problem, len(points), one)
-            strategy.tell(outcome, Random(f"tell {seed} {len(points)}"))
-            accuracy = outcome.accuracy or 0.0
-            points.append([100.0 - accuracy, outcome.latencies[_DEVICE].value, float(outcome.params)])
-    return np.array(points), time.process_time() - began_s
+    told = run_strategy(strategy, budget, batch, seed, partial(_outcome, problem))
+    points = [[100.0 - (one.accuracy or 0.0), one.latencies[_DEVICE].value, one.params] for one in told]
+    return np.array(points, dtype=np.float64), time.process_time() - began_s
 
 
 def _outcome(problem: Problem, number: int, one: Architecture) -> Outcome:
@@ -87,30 +80,6 @@ def _outcome(problem: Problem, number: int, one: Architecture) -> Outcome:
     latency_ms = (2.0 + macs(graph) / 20e6 + 0.1 * len(graph.blocks)) * own_factor
     readings = {_DEVICE: Reading(latency_ms)}
     return Outcome(number, one, 100.0 * quality(one), readings, macs(graph), params(graph))
-
-
-def _show(
-    name: str, shares: Sequence[float], strategy: str, cpu_s: Sequence[float], options: argparse.Namespace
-) -> None:
-    error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
-    value = statistics.mean(shares)
-    line = {
-        "name": name,
-        "value": round(value, 2),
-        "unit": "%",
-        "low": round(value - 2 * error, 2),
-        "high": round(value + 2 * error, 2),
-        "peer": None,
-        "peer_value": None,
-        "setting": {
-            "strategy": strategy,
-            "seeds": len(shares),
-            "batch": options.batch,
-            "cpu_s": round(statistics.mean(cpu_s), 2),
-        },
-    }
-    text = f"{strategy:14s} {name:24s} {line['value']:6.2f} % [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if options.json else text, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

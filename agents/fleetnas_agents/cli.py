@@ -5,6 +5,8 @@ __all__ = ["main"]
 import argparse
 import asyncio
 import contextlib
+import dataclasses
+import json
 import os
 import signal
 import sys
@@ -13,9 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetnas_agents.clocks.options import add_clock_option, clock_name, clocks
 from fleetnas_agents.driver import Driver
 from fleetnas_agents.drivers.replay.options import add_replay_options, replay_settings
-from fleetnas_agents.drivers.shell_options import SHELL_DRIVERS, add_shell_options, make_shell_driver
+from fleetnas_agents.drivers.shell_options import (
+    SHELL_DRIVERS,
+    add_shell_options,
+    make_shell_driver,
+    rehearse_shell_driver,
+)
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
@@ -34,6 +42,9 @@ examples:
       --columns pixel3,samsung_a50 --devices 20 --fault disconnect=0.05 --fault drift=0.1:0.2 --seed 1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver adb --id phone-1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1
+  fleetnas-agent --controller lab:7070 --driver adb --dry-run   # what it would copy to the phone and run there
+  fleetnas-agent install --controller lab:7070 --token-file join.token --id bench-1   # as a systemd service
+  sudo fleetnas-agent --controller lab:7070 --token-file join.token --driver host --lock-clocks
 
 The token is needed once; the agent keeps a credential of its own in --state-dir and reconnects with that.
 """
@@ -45,18 +56,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 stopped; 1 an error of ours, in one line; 2 wrong usage.
     """
-    args = _parser().parse_args(argv)
-    set_up_logging(args.log_format, args.log_level)
-    if args.exit_with_stdin:
-        _exit_with_stdin()
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        asyncio.run(_serve(args))
+        if words[:1] == ["install"]:
+            from fleetnas_agents.install import install
+
+            return install(words[1:], _parser(), _token)
+        args = _parser().parse_args(words)
+        if args.dry_run:
+            _rehearse(args)
+        else:
+            _run_agent(args)
     except FleetNASError as error:
         print(f"fleetnas-agent: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _run_agent(args: argparse.Namespace) -> None:
+    set_up_logging(args.log_format, args.log_level)
+    if args.exit_with_stdin:
+        _exit_with_stdin()
+    asyncio.run(_serve(args))
+
+
+def _rehearse(args: argparse.Namespace) -> None:
+    """Says what would be pushed and run; reads the device and nothing else."""
+    labels = tuple(_label(one) for one in args.label)
+    _address(args.controller)
+    if args.driver in SHELL_DRIVERS:
+        found = rehearse_shell_driver(args, labels)
+    elif args.driver == "host":
+        from fleetnas_agents.drivers.rehearsal import rehearse_host
+
+        found = rehearse_host(_driver(args, labels))
+    else:
+        raise InvalidArgumentError(
+            f"--dry-run tells of devices; --driver {args.driver} has none: use it with host, adb or ssh."
+        )
+    print(json.dumps(dataclasses.asdict(found)) if args.json else found.text())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="longest wait before dialling again (default: %(default)s)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be copied to the device and run there, and do nothing of it",
+    )
+    parser.add_argument("--json", action="store_true", help="with --dry-run: as one JSON document")
+    add_clock_option(parser)
     add_replay_options(parser)
     add_shell_options(parser)
     parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="default: %(default)s")
@@ -126,21 +173,22 @@ async def _run(args: argparse.Namespace) -> None:
     labels = tuple(_label(one) for one in args.label)
     settings = AgentSettings(_address(args.controller), args.id, backoff_cap_s=args.reconnect_cap_s)
     if args.driver == "replay":
+        clock_name(args)  # refuses the option
         from fleetnas_agents.drivers.replay.fleet import run_devices
 
         await run_devices(replay_settings(args, labels), settings, args.state_dir, _join_text(args))
         return
     state = AgentState(args.state_dir)
-    with state.held():
+    with state.held(), clocks(args):
         await Agent(_driver(args, labels), state, settings, _join_text(args)).run()
 
 
 def _driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
     if args.driver in SHELL_DRIVERS:
-        return make_shell_driver(args, labels)
+        return make_shell_driver(args, labels, clock_name(args))
     from fleetnas_agents.drivers.host import HostDriver
 
-    return HostDriver(core=args.core, thread_count=args.threads, labels=labels)
+    return HostDriver(core=args.core, thread_count=args.threads, labels=labels, clock=clock_name(args))
 
 
 def _join_text(args: argparse.Namespace) -> "JoinText":

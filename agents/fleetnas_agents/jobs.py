@@ -1,6 +1,6 @@
 """What an agent works on, and what it says of its device. Data only."""
 
-__all__ = ["DeviceDescription", "FaultKind", "Job", "Lease", "MeasureError", "ModelFile"]
+__all__ = ["DeviceDescription", "FaultKind", "Job", "Lease", "MeasureError", "ModelFile", "model_at"]
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,12 +18,14 @@ class DeviceDescription:
     Attributes:
         kind: The driver, e.g. ``"host"``.
         targets: What it can measure.
+        batches: Whether it measures several networks in turns.
     """
 
     model: str
     kind: str
     targets: tuple[Target, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    batches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Job:
         silence_s: Without a sign of progress, the runtime counts as hung.
         total_s: The whole attempt.
         runtime: Which of the device's runtimes; empty for its default.
+        companion_files: Further candidates among ``files`` that take turns with the first.
+        profile: Whether to tell what each operator takes.
     """
 
     lease: Lease
@@ -63,6 +67,8 @@ class Job:
     silence_s: float
     total_s: float
     runtime: str = ""
+    companion_files: tuple[str, ...] = ()
+    profile: bool = False
 
     def file(self, path: str) -> ModelFile:
         """Raises MeasureError when the job names a file that it does not bring."""
@@ -71,9 +77,23 @@ class Job:
                 return one
         raise MeasureError(FaultKind.MODEL, f"the job names '{path}', which is not among its files.")
 
+    @property
+    def entry_files(self) -> tuple[str, ...]:
+        """Every candidate."""
+        return (self.entry_file, *self.companion_files)
+
     def paths(self, folder: Path) -> tuple[Path, Path | None]:
         """Candidate and anchor in the folder where the files lie."""
         return folder / self.entry_file, folder / self.anchor_entry_file if self.anchor_entry_file else None
+
+
+def model_at(model: str, clock: str) -> str:
+    """A device's model in a target: with its cores held at a frequency it is another one (``"rk3288@1200000kHz"``).
+
+    Args:
+        clock: Empty where nothing is held.
+    """
+    return f"{model}@{clock}" if clock else model
 
 
 class FaultKind(StrEnum):

@@ -1,6 +1,14 @@
 """What the native runner is told, and what it answers. Pure."""
 
-__all__ = ["RunnerFiles", "fault_of", "job_text", "measurement_of", "network_files", "sample_input"]
+__all__ = [
+    "RunnerFiles",
+    "fault_of",
+    "job_text",
+    "measurement_of",
+    "network_files",
+    "precision_of",
+    "sample_input",
+]
 
 import json
 import math
@@ -22,7 +30,9 @@ from fleetnas_latency.measurement import (
 )
 from fleetnas_latency.statistics import estimate
 from fleetnas_search_spaces.errors import FleetNASError
+from fleetnas_search_spaces.operators import Precision
 
+_WEIGHTED = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
 _INPUT_SEED = 0  # as the host's runtimes: one input, so that digests compare
 _SAMPLING_FIELDS = (
     "level", "relative_half_width", "min_run_count", "max_run_count", "min_round_count", "min_duration_s",
@@ -38,12 +48,14 @@ class RunnerFiles:
     Attributes:
         candidate, anchor: Network and weights; no anchor: None.
         parts: By the name that a ``.weights`` list uses.
+        lock: A file that the runner holds while it measures, for two agents may share a device.
     """
 
     candidate: tuple[str, str]
     anchor: tuple[str, str] | None
     input: str
     parts: Mapping[str, str]
+    lock: str = ""
 
 
 def network_files(job: Job, entry_file: str) -> tuple[str, str]:
@@ -67,6 +79,15 @@ def network_files(job: Job, entry_file: str) -> tuple[str, str]:
     )
 
 
+def precision_of(param_text: str) -> Precision:
+    """int8 when a layer with weights scales integers (its parameter 8), else fp32."""
+    for line in param_text.splitlines()[2:]:
+        kind, *words = line.split() or [""]
+        if kind in _WEIGHTED and any(word.startswith("8=") and word != "8=0" for word in words):
+            return Precision.INT8
+    return Precision.FP32
+
+
 def sample_input(param_text: str) -> bytes:
     """Seeded noise of the size that the network's Input layer names, float32, channel by channel.
 
@@ -86,10 +107,12 @@ def sample_input(param_text: str) -> bytes:
 
 def job_text(files: RunnerFiles, plan: Plan, cores: tuple[int, ...], limit_s: float) -> str:
     """The runner's job file, see ``agents/runner/src/job.h``."""
-    lines = ["fleetnas-job 1", f"candidate {' '.join(files.candidate)}", f"input {files.input}"]
+    lines = ["fleetnas-job 2", f"candidate {' '.join(files.candidate)}", f"input {files.input}"]
     if files.anchor is not None:
         lines.append(f"anchor {' '.join(files.anchor)}")
     lines += [f"file {name} {path}" for name, path in sorted(files.parts.items())]
+    if files.lock:
+        lines.append(f"lock {files.lock}")
     if cores:
         lines.append(f"cores {','.join(map(str, cores))}")
     lines += [f"limit_s {math.ceil(limit_s)}", f"series {plan.statistic.series}"]

@@ -73,7 +73,11 @@ class AgentState:
             return ""
 
     def keep_credential(self, credential: str) -> None:
-        self._write(self._folder / "credential", credential.encode("ascii"), mode=0o600)
+        self.keep_private("credential", credential.encode("ascii"))
+
+    def keep_private(self, name: str, content: bytes) -> None:
+        """A file that nobody but the agent's user can read."""
+        self._write(self._folder / name, content, mode=0o600)
 
     def forget_credential(self) -> None:
         (self._folder / "credential").unlink(missing_ok=True)
@@ -93,7 +97,7 @@ class AgentState:
             ) from error
 
     def keep_identity(self, identity: Identity) -> None:
-        self._write(self._folder / "identity.pem", identity.pem(), mode=0o600)
+        self.keep_private("identity.pem", identity.pem())
 
     def keep_report(self, report: fleet_pb2.Report) -> None:
         """Before it is sent: it is offered until the controller has answered it."""

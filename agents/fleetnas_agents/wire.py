@@ -52,6 +52,8 @@ def job_of(assignment: fleet_pb2.Assignment) -> Job:
             silence_s=request.limits.silence.ToNanoseconds() / 1e9,
             total_s=request.limits.total.ToNanoseconds() / 1e9,
             runtime=request.selector.runtime,
+            companion_files=tuple(request.companion_files),
+            profile=request.profile,
         )
     except (ValueError, InvalidArgumentError) as error:
         raise MeasureError(FaultKind.MODEL, f"the job cannot be understood: {error}") from error

@@ -14,21 +14,36 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from random import Random
+from typing import Any, BinaryIO
 
+from fleetnas_agents.energy import RaplCounter, energy_facts
 from fleetnas_agents.evidence import host_facts
 from fleetnas_agents.frames import FrameKind, pack_frame, read_frame
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.loading import loaded_twice
 from fleetnas_agents.runtimes.registry import runtime_of
-from fleetnas_agents.runtimes.runtime import Runtime, TimedNetwork
+from fleetnas_agents.runtimes.runtime import LoadedNetwork, Runtime, TimedNetwork
 from fleetnas_agents.wire import plan_of_bytes, result_bytes
 from fleetnas_latency.digest import output_digest
-from fleetnas_latency.measurement import Evidence, Measurement, Plan, judge, measure
+from fleetnas_latency.measurement import (
+    AnchorDrift,
+    Evidence,
+    Measurement,
+    Plan,
+    RawMeasurement,
+    in_one,
+    judge,
+    measure,
+    measure_anchored,
+    measure_batch,
+)
 from fleetnas_search_spaces.errors import FleetNASError
 
 _PR_SET_PDEATHSIG = 1
+_SIGN_OF_LIFE_S = 1.0
 
 
 class _Worker:
@@ -56,31 +71,66 @@ class _Worker:
         else:
             self._send(FrameKind.RESULT, result_bytes(result))
 
-    def _measure(self, job: dict[str, str], plan: Plan) -> Measurement:
+    def _measure(self, job: dict[str, Any], plan: Plan) -> Measurement:
+        """Of the first network; the others of a batch are its companions."""
         runtime = runtime_of(job["runtime"])
         cores = tuple(self._cores[-plan.thread_count :])
         if cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, cores)
         before = host_facts(cores)
-        candidate, costs = loaded_twice(runtime, Path(job["model"]), plan.thread_count, self._alive)
+        loaded = [self._loaded(runtime, path, plan.thread_count, job) for path in map(Path, job["models"])]
         anchor = self._anchor_of(job, runtime, plan.thread_count)
         gc.collect()
         gc.disable()
         try:
-            raw = measure(TimedNetwork(candidate), anchor, plan, time.monotonic, self._alive)
+            raws, drift = self._timed([TimedNetwork(one) for one, _ in loaded], anchor, plan, job["seed"])
         finally:
             gc.enable()
         after = host_facts(cores)
         facts = {f"{name}_before": value for name, value in before.items() if after.get(name) != value}
-        facts |= after | costs
-        facts |= {
-            "runtime": runtime.name,
-            "runtime_version": runtime.version(),
-            "precision": candidate.precision,
-        }
-        return judge(raw, plan, Evidence(tuple(sorted(facts.items())), output_digest(candidate.output)))
+        facts |= after | {"runtime": runtime.name, "runtime_version": runtime.version()}
+        facts |= drift.facts() if drift is not None else {}
+        results = []
+        for raw, path, (network, costs) in zip(raws, map(Path, job["models"]), loaded, strict=True):
+            own = facts | costs | {"precision": network.precision}
+            own |= energy_facts(network.infer, self._alive, RaplCounter())
+            evidence = Evidence(tuple(sorted(own.items())), output_digest(network.output), anchor_drift=drift)
+            judged = judge(raw, plan, evidence)
+            if job["profile"]:
+                times = runtime.operator_times(path, plan.thread_count, self._alive)
+                judged = replace(judged, operators=times)
+            results.append(judged)
+        return in_one(results)
 
-    def _anchor_of(self, job: dict[str, str], runtime: Runtime, thread_count: int) -> TimedNetwork | None:
+    def _loaded(
+        self, runtime: Runtime, path: Path, thread_count: int, job: dict[str, Any]
+    ) -> tuple[LoadedNetwork, dict[str, str]]:
+        try:
+            return loaded_twice(runtime, path, thread_count, self._alive)
+        except MeasureError as fault:
+            models = job["models"]
+            if len(models) == 1:
+                raise
+            number = models.index(str(path)) + 1
+            raise MeasureError(fault.kind, f"network {number} of {len(models)}: {fault}") from fault
+
+    def _timed(
+        self, networks: Sequence[TimedNetwork], anchor: TimedNetwork | None, plan: Plan, seed: str
+    ) -> tuple[Sequence[RawMeasurement], AnchorDrift | None]:
+        if len(networks) == 1:
+            return [measure(networks[0], anchor, plan, time.monotonic, self._alive)], None
+        rng = Random(seed)
+        if anchor is None:
+            return measure_batch(networks, None, plan, time.monotonic, rng, self._alive), None
+        return measure_anchored(networks, anchor, plan, time.monotonic, rng, self._rest, self._alive)
+
+    def _rest(self, duration_s: float) -> None:
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            time.sleep(min(left_s, _SIGN_OF_LIFE_S))
+            self._alive()
+
+    def _anchor_of(self, job: dict[str, Any], runtime: Runtime, thread_count: int) -> TimedNetwork | None:
         if not job["anchor"]:
             return None
         key = (job["anchor_key"], runtime.name, thread_count)

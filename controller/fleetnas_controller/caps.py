@@ -1,13 +1,13 @@
 """Caps as a search keeps them: limits in units, and whether a confirmed measurement keeps each."""
 
-__all__ = ["CapReport", "CapState", "limits", "report_caps"]
+__all__ = ["CapReport", "CapState", "exact_limits", "limits", "report_caps", "soft_limits"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.strategy import Cap, CapKind
+from fleetnas_controller.strategies.strategy import Cap, CapKind, SoftCap
 from fleetnas_controller.trials import DeviceReading, Trial
 from fleetnas_latency.statistics import Estimate
 
@@ -25,7 +25,7 @@ class CapReport:
     """One cap and what was found about it.
 
     Attributes:
-        name: E.g. ``"latency_ms:host"``, ``"latency_ratio:host"``, ``"macs"``.
+        name: E.g. ``"latency_ms:host"``, ``"latency_ratio:host"``, ``"macs"``, ``"memory_bytes"``.
         limit, value, low, high: In the unit the name ends in; a ratio is to the reference network.
     """
 
@@ -52,11 +52,20 @@ def limits(config: SearchConfig, reference_ms: Mapping[str, float]) -> tuple[Cap
             bounds.append((1.0 - config.latency_drop) * reference_ms[device])
         if bounds:
             caps.append(Cap(CapKind.LATENCY_MS, min(bounds), device))
-    if config.max_macs is not None:
-        caps.append(Cap(CapKind.MACS, config.max_macs))
-    if config.max_params is not None:
-        caps.append(Cap(CapKind.PARAMS, config.max_params))
-    return tuple(caps)
+    return (*caps, *exact_limits(config))
+
+
+def exact_limits(config: SearchConfig) -> tuple[Cap, ...]:
+    """The caps that need no measurement."""
+    given = {kind: getattr(config, f"max_{kind}") for kind in CapKind if kind is not CapKind.LATENCY_MS}
+    return tuple(Cap(kind, limit) for kind, limit in given.items() if limit is not None)
+
+
+def soft_limits(config: SearchConfig) -> tuple[SoftCap, ...]:
+    """The soft caps, one for each device."""
+    if config.soft_latency_ms is None or config.soft_price is None:
+        return ()
+    return tuple(SoftCap(one, config.soft_latency_ms, config.soft_price) for one in config.devices)
 
 
 def report_caps(config: SearchConfig, confirmations: Sequence[Trial]) -> tuple[CapReport, ...]:
@@ -71,10 +80,9 @@ def report_caps(config: SearchConfig, confirmations: Sequence[Trial]) -> tuple[C
         if config.latency_drop is not None:
             found = [one.ratio for one in readings if _counts(one)]
             reports.append(_judged("latency_ratio", device, 1.0 - config.latency_drop, found))
-    for name, limit in (("macs", config.max_macs), ("params", config.max_params)):
-        if limit is not None:
-            counts = [float(getattr(one, name)) for one in confirmations]
-            reports.append(_judged(name, "", limit, [Estimate(count, count, count) for count in counts]))
+    for cap in exact_limits(config):
+        counts = [float(getattr(one, cap.kind)) for one in confirmations]
+        reports.append(_judged(cap.name, "", cap.limit, [Estimate(count, count, count) for count in counts]))
     return tuple(reports)
 
 

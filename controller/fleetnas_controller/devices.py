@@ -21,6 +21,7 @@ class DeviceDescription:
     kind: str
     targets: tuple[Target, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    batches: bool = False
 
 
 class DeviceRegistry:
@@ -42,10 +43,13 @@ class DeviceRegistry:
         self._unwell = {one.name for one in self._devices.values() if _is_unwell(one)}
 
     def _at_start(self, device: Device) -> Device:
+        # What it held when it was stored may have ended since: leases say who holds what (``hold``).
         return replace(
             device,
             state=DeviceState.OFFLINE,
             reason="not connected since the controller started",
+            holder="",
+            expire_time=0.0,
             fencing_token=self._store.last_fencing_token(device.name),
         )
 
@@ -89,6 +93,7 @@ class DeviceRegistry:
             state=DeviceState.OFFLINE,
             create_time=known.create_time if known else now,
             labels=description.labels,
+            batches=description.batches,
             reason="enrolled, not connected yet",
             drained=known.drained if known else False,
             quarantine_reason=known.quarantine_reason if known else "",
@@ -111,6 +116,7 @@ class DeviceRegistry:
             kind=description.kind,
             targets=description.targets,
             labels=description.labels,
+            batches=description.batches,
             seen_time=now,
         )
         return self._store_changed(self._settled(device))

@@ -221,7 +221,7 @@ class Fleet:
         """The end of an attempt. Counts once: however often it is sent, one report ends a measurement.
 
         A result under an old token still counts if its lease was real, its measurement is unfinished and its
-        verdict is ``ok``; whoever holds the measurement by then is told to stop.
+        verdict is ``ok``, that of every network of a batch; whoever holds the measurement by then is told to stop.
         """
         record = self._open.get(lease.measurement)
         refusal = self._refusal(record, device, lease, outcome)
@@ -318,11 +318,14 @@ class Fleet:
         if record is None:
             known = self._store.measurement(lease.measurement)
             return f"the measurement is {known.state} already" if known else "no such measurement"
+        wanted = 1 + len(record.request.companion_files)
+        if isinstance(outcome, Measurement) and len(outcome.batch) != wanted:
+            return f"the report has results of {len(outcome.batch)} networks, the measurement has {wanted}"
         if _is_current(record, device, lease):
             return ""
         if self._store.leased_measurement(device, lease.fencing_token) != lease.measurement:
             return f"token {lease.fencing_token} was never given to {device} for this measurement"
-        if isinstance(outcome, Fault) or outcome.verdict is not Verdict.OK:
+        if isinstance(outcome, Fault) or any(one.verdict is not Verdict.OK for one in outcome.batch):
             return f"token {lease.fencing_token} is stale, the measurement goes on elsewhere"
         return ""
 

@@ -272,13 +272,18 @@ class HealthMonitor:
         result, device = record.result, record.device
         if result is None:
             return
-        if result.verdict in (Verdict.THROTTLED, Verdict.WRONG_OUTPUT):
+        verdicts = {one.verdict for one in result.batch}
+        if verdicts & {Verdict.THROTTLED, Verdict.WRONG_OUTPUT}:
             self._bad_ends[device] = self._bad_ends.get(device, 0) + 1
-        if result.verdict is not Verdict.OK:
-            return
-        self._bad_ends.pop(device, None)
-        entry = next(one for one in record.request.files if one.path == record.request.entry_file)
-        halves = halves_of(f"{entry.sha256}/{record.target.key if record.target else ''}", result)
+        elif verdicts == {Verdict.OK}:
+            self._bad_ends.pop(device, None)
+        request, target = record.request, record.target.key if record.target else ""
+        sha256s = {one.path: one.sha256 for one in request.files}
+        for path, one in zip((request.entry_file, *request.companion_files), result.batch, strict=True):
+            if one.verdict is Verdict.OK:
+                self._note_halves(device, halves_of(f"{sha256s[path]}/{target}", one))
+
+    def _note_halves(self, device: str, halves: Halves | None) -> None:
         if halves is not None:
             recent = self._recent.setdefault(device, deque(maxlen=_RECENT_COUNT))
             kept = [one for one in recent if one.network != halves.network]

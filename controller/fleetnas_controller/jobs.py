@@ -114,6 +114,7 @@ class Selector:
         device: A device's id or name (``"host"`` or ``"devices/host"``).
         model, kind, runtime: Equal to the device's own, e.g. ``"rk3288"``, ``"ssh"``, ``"onnxruntime"``.
         labels: Each has to be on the device with this value.
+        batches: Whether it has to measure several networks in turns.
     """
 
     device: str = ""
@@ -121,6 +122,7 @@ class Selector:
     kind: str = ""
     runtime: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    batches: bool = False
 
     def matches(self, device: "Device") -> bool:
         return (
@@ -129,10 +131,12 @@ class Selector:
             and self.kind in ("", device.kind)
             and (not self.runtime or any(self.runtime == target.runtime for target in device.targets))
             and set(self.labels) <= set(device.labels)
+            and (device.batches or not self.batches)
         )
 
     def __str__(self) -> str:
         pairs = [
+            ("batches", "yes" if self.batches else ""),
             ("device", self.device),
             ("model", self.model),
             ("kind", self.kind),
@@ -158,15 +162,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementRequest:
-    """One network to be measured once.
+    """One network to be measured once, or several that take turns in one lease.
 
     Attributes:
         measurement_id: Chosen by the client; asking twice with the same id and content is asking once.
-        files: Every file of the candidate and of the anchor; uploaded before (``FleetClient.put_artifact``).
+        files: Every file of the networks and of the anchor; uploaded before (``FleetClient.put_artifact``).
         entry_file: Path of the candidate among ``files``.
         anchor_entry_file: Path of the anchor among ``files``; empty for a measurement without one.
         priority: Higher goes first; equal ones go by age.
         labels: The client's own, e.g. ``(("search", "run-7"),)``; ``WatchMeasurements`` filters by them.
+        companion_files: Paths of further networks among ``files``, at most 19; their results are the
+            ``companions`` of the candidate's.
+        profile: Whether to tell what each operator takes, where the runtime can.
     """
 
     measurement_id: str
@@ -178,6 +185,8 @@ class MeasurementRequest:
     priority: int = 0
     limits: Limits = field(default_factory=Limits)
     labels: tuple[tuple[str, str], ...] = ()
+    companion_files: tuple[str, ...] = ()
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +240,7 @@ class Device:
         fencing_token: Of its latest lease.
         quarantine_reason, cooling_reason: Why health checks keep it from work; empty when they do not.
         queue_count: Queued measurements that it could take; counted when shown, not stored.
+        batches: Whether it measures several networks in turns.
     """
 
     name: str
@@ -249,6 +259,7 @@ class Device:
     quarantine_reason: str = ""
     cooling_reason: str = ""
     queue_count: int = 0
+    batches: bool = False
 
     @property
     def device_id(self) -> str:

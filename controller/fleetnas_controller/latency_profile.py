@@ -2,6 +2,7 @@
 
 __all__ = ["LatencyProfile", "ProfileResult", "ProfileStep"]
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -98,6 +99,7 @@ class LatencyProfile:
         share = len(networks) * _CANDIDATE_COUNT // (_CANDIDATE_COUNT + _ASKED_COUNT)
         self._candidates, self._asked = networks[:share], networks[share:]
         self._faults: dict[str, str] = {}
+        self._verdicts: Counter[str] = Counter()
         self._number = 0
 
     def run(self, budget: int, wanted_error: float, progress: Callable[[ProfileStep], None]) -> ProfileResult:
@@ -107,7 +109,7 @@ class LatencyProfile:
             wanted_error: Relative median error to stop at; 0: use the whole budget.
 
         Raises:
-            UnavailableError: The reference or several networks in a row could not be measured.
+            UnavailableError: The reference or several networks in a row could not be measured, or none well.
         """
         target = self._measured(self._space.canonical(self._space.reference))
         if target is None:
@@ -127,6 +129,12 @@ class LatencyProfile:
                 break
             model = self._model_of(target)
             step = self._step(model)
+        if not model.network_count:
+            seen = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self._verdicts.items()))
+            raise UnavailableError(
+                f"no measurement on '{self._device}' was good enough to learn from (verdicts: {seen}): leave the "
+                "device alone while it measures, and profile again."
+            )
         return ProfileResult(target, model, step, dict(self._faults))
 
     def _next(self, model: FewShotModel) -> Architecture | None:
@@ -158,6 +166,8 @@ class LatencyProfile:
             for record in self._fleet.wait_any(pending.names, _WAIT_S):
                 pending.accept(record)
                 records.append(record)
+                if record.result is not None:
+                    self._verdicts[str(record.result.verdict)] += 1
         self._observer.finished(trial, records)
         for reason in pending.faults().values():
             self._faults[trial.architecture] = reason

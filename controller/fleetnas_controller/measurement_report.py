@@ -1,6 +1,12 @@
 """What is told of one measurement: a document for `--json`, rows for people, both of the same values."""
 
-__all__ = ["measurement_document", "measurement_rows"]
+__all__ = [
+    "document_of",
+    "measurement_document",
+    "measurement_rows",
+    "operator_rows",
+    "span_text",
+]
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,11 +14,13 @@ from typing import Any
 
 from fleetnas_controller.jobs import MeasurementRecord
 from fleetnas_controller.user_network import UserNetwork
+from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.statistics import Estimate, Statistic
 from fleetnas_latency.tail import fewest_runs, tail_ms
 
 _NOT_AVAILABLE = "not available"
 _COSTS = ("convert_ms", "first_load_ms", "load_ms", "peak_memory_kib", "memory_kib_before_load")
+_ENERGY = ("energy_j_per_run", "energy_resolution_j")
 _STATISTICS = {
     Statistic.WALL_MEDIAN: "wall time, median",
     Statistic.CPU_MEDIAN: "CPU time, median",
@@ -22,16 +30,23 @@ _STATISTICS = {
 
 def measurement_document(record: MeasurementRecord, network: UserNetwork) -> dict[str, Any]:
     """The document of ``fleetnas device measure --json``; a value the device does not give is None."""
-    result, target = record.result, record.target
-    assert result is not None  # the record is of a measurement that is done
-    assert target is not None
+    assert record.result is not None  # the record is of a measurement that is done
+    return document_of(record, network, record.result)
+
+
+def document_of(record: MeasurementRecord, network: UserNetwork, result: Measurement) -> dict[str, Any]:
+    """The same of one network among several that were measured in turns."""
+    assert record.target is not None  # the record is of a measurement that is done
     evidence = dict(result.evidence)
+    target = asdict(record.target)
+    # The record's target is the first network's; the others may be of another precision.
+    target["precision"] = evidence.get("precision", target["precision"])
     raw = result.raw
     return {
         "file": str(network.files[0][1]),
         "model_bytes": network.size_bytes,
         "device": record.device.removeprefix("devices/"),
-        "target": asdict(target),
+        "target": target,
         "statistic": str(result.statistic),
         "latency_ms": _interval(result.estimate),
         "statistics_ms": {str(one.statistic): _interval(one.estimate) for one in result.others},
@@ -49,7 +64,8 @@ def measurement_document(record: MeasurementRecord, network: UserNetwork) -> dic
         "sampling_s": raw.sampling_duration_s,
         "contention": result.contention or None,
         "drift": result.drift,
-        **{name: _number(evidence.get(name)) for name in _COSTS},
+        **{name: _number(evidence.get(name)) for name in (*_COSTS, *_ENERGY)},
+        "operators": [asdict(one) for one in result.operators],
         "evidence": {name: value for name, value in evidence.items() if name not in _COSTS},
     }
 
@@ -62,24 +78,39 @@ def measurement_rows(document: Mapping[str, Any]) -> list[list[str]]:
         ["", document["file"]],
         ["device", f"{document['device']}: {target['device_model']}{_stand_in(target)}"],
         ["runtime", _runtime(target)],
-        ["latency", f"{_span(document['latency_ms'])}, {_STATISTICS[Statistic(document['statistic'])]}"],
+        ["latency", f"{span_text(document['latency_ms'])}, {_STATISTICS[Statistic(document['statistic'])]}"],
         ["verdict", f"{document['verdict']}: {document['reason']}"],
     ]
     for name, interval in document["statistics_ms"].items():
         if name != document["statistic"]:
-            rows.append([_STATISTICS[Statistic(name)], _span(interval)])
+            rows.append([_STATISTICS[Statistic(name)], span_text(interval)])
     rows += [
         ["p90, wall time", _tail(document)],
-        ["relative to the anchor", _span(document["ratio_to_anchor"], "")],
+        ["relative to the anchor", span_text(document["ratio_to_anchor"], "")],
         ["first load", _value(document["first_load_ms"], " ms")],
         ["warm load", _value(document["load_ms"], " ms")],
         ["peak memory", _memory(document)],
+        ["energy of one inference", _energy(document)],
         ["model", f"{document['model_bytes'] / 1e6:.2f} MB"],
         ["warm-up", f"{document['warmup_run_count']} runs, {document['warmup_s']:.1f} s, {warmth}"],
         ["wall over CPU time", _value(document["contention"], "", 3)],
         ["drift", f"{document['drift']:+.2%}"],
     ]  # fmt: skip
-    rows += [[name.replace("_", " "), value] for name, value in sorted(document["evidence"].items())]
+    rows += [
+        [name.replace("_", " "), value]
+        for name, value in sorted(document["evidence"].items())
+        if not name.startswith("energy_")
+    ]
+    return rows
+
+
+def operator_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """A header and a row for each operator, the longest first; the header alone without a profile."""
+    rows = [["operator", "kind", "median of one inference", "share"]]
+    rows += [
+        [one["name"], one["kind"], f"{one['median_ms']:.4g} ms", f"{one['share']:.1%}"]
+        for one in document["operators"]
+    ]
     return rows
 
 
@@ -94,7 +125,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _span(interval: Mapping[str, float] | None, unit: str = " ms") -> str:
+def span_text(interval: Mapping[str, float] | None, unit: str = " ms") -> str:
     if interval is None:
         return _NOT_AVAILABLE
     low, high = interval["low"], interval["high"]
@@ -119,6 +150,14 @@ def _memory(document: Mapping[str, Any]) -> str:
         return _NOT_AVAILABLE
     rest = f", {before / 1024:.1f} MiB of them before loading" if before is not None else ""
     return f"{peak / 1024:.1f} MiB{rest}"
+
+
+def _energy(document: Mapping[str, Any]) -> str:
+    joules, step = document["energy_j_per_run"], document["energy_resolution_j"]
+    if joules is None or step is None:
+        return str(document["evidence"].get("energy_j_per_run", _NOT_AVAILABLE))
+    source = document["evidence"].get("energy_source", "an unnamed counter")
+    return f"{joules:.4g} J, in steps of {step:.2g} J ({source})"
 
 
 def _runtime(target: Mapping[str, Any]) -> str:

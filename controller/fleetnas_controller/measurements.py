@@ -28,6 +28,9 @@ from fleetnas_search_spaces.errors import (
 
 _MAX_FILES = 100
 _MAX_BATCH = 1000
+_MAX_NETWORKS = 20
+# Every run travels and is stored, thrice two numbers each: a report has to stay well below a message's 64 MiB.
+_MAX_BATCH_RUNS = 40_000
 
 
 class MeasurementBook:
@@ -148,9 +151,12 @@ def _check(request: MeasurementRequest) -> None:
             raise InvalidArgumentError(
                 f"file path '{path}' must be relative and stay inside, like 'net.onnx'."
             )
-    for entry in (request.entry_file, request.anchor_entry_file or request.entry_file):
+    entries = (request.entry_file, *request.companion_files)
+    for entry in (*entries, request.anchor_entry_file or request.entry_file):
         if entry not in paths:
             raise InvalidArgumentError(f"entry file '{entry}' is not among the files: {', '.join(paths)}.")
+    if request.companion_files:
+        _check_batch(request, entries)
     if abs(request.priority) > MAX_PRIORITY:
         raise InvalidArgumentError(
             f"`priority` (={request.priority}) must lie between -{MAX_PRIORITY} and {MAX_PRIORITY}."
@@ -159,3 +165,21 @@ def _check(request: MeasurementRequest) -> None:
         value = getattr(request.limits, field)
         if not (isfinite(value) and 0 < value <= 30 * 86_400):
             raise InvalidArgumentError(f"`limits.{field}` (={value:g}) must lie between 0 and 30 days.")
+
+
+def _check_batch(request: MeasurementRequest, entries: Sequence[str]) -> None:
+    if len(entries) > _MAX_NETWORKS or len(set(entries)) < len(entries):
+        raise InvalidArgumentError(
+            f"`companion_files` ({len(entries) - 1}) must be up to {_MAX_NETWORKS - 1} different files beside the "
+            "entry file."
+        )
+    if not request.selector.batches:
+        raise InvalidArgumentError(
+            "`companion_files` need a device that measures in turns: set `selector.batches`."
+        )
+    run_count = len(entries) * request.plan.max_run_count
+    if run_count > _MAX_BATCH_RUNS:
+        raise InvalidArgumentError(
+            f"{len(entries)} networks of up to {request.plan.max_run_count} runs are {run_count} in all, at most "
+            f"{_MAX_BATCH_RUNS} may be: set `plan.max_run_count` to {_MAX_BATCH_RUNS // len(entries)}."
+        )

@@ -1,10 +1,10 @@
-"""One network measured once on one device, from start to end."""
+"""One network, or several in turns, measured once on one device, from start to end."""
 
-__all__ = ["Anchor", "Measuring"]
+__all__ = ["Anchor", "Measuring", "Uploaded"]
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetnas_controller.client import FleetClient
@@ -19,6 +19,7 @@ from fleetnas_controller.jobs import (
 )
 from fleetnas_controller.network_files import onnx_files
 from fleetnas_controller.user_network import UserNetwork
+from fleetnas_latency.anchored_batch import longest_s
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.errors import CancelledError, DeadlineExceededError, FailedPreconditionError
 from fleetnas_search_spaces.registry import space
@@ -27,6 +28,16 @@ from fleetnas_search_spaces.weights import WeightPool
 _ANCHOR_SPACE = "nas-bench-macro"
 _WAIT_S = 1_800.0
 _SILENCE_S = 300.0  # a large network's conversion and first load give no sign of life
+_BATCH_RUNS = 40_000  # of all networks together, the most that the controller takes
+_LOAD_S = 60.0  # of one network, twice
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A network whose files the fleet has; ``entry`` is the model among them."""
+
+    entry: str
+    files: tuple[ModelFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,49 +69,75 @@ class Measuring:
         self._runtime = runtime
         self._anchor = anchor
 
-    def uploaded(self, network: UserNetwork) -> tuple[ModelFile, ...]:
-        """The network's files, which the fleet has then."""
+    def uploaded(self, network: UserNetwork) -> Uploaded:
+        """Uploads the network's files."""
         made = []
         for name, path in network.files:
             artifact = self._client.put_artifact(path)
             made.append(ModelFile(name, artifact.sha256, artifact.size_bytes))
-        return tuple(made)
+        return Uploaded(network.entry, tuple(made))
 
-    def measure(self, entry: str, files: Sequence[ModelFile], plan: Plan) -> MeasurementRecord:
+    def measure(
+        self, networks: Sequence[Uploaded], plan: Plan, *, profile: bool = False
+    ) -> MeasurementRecord:
         """Waits for the device and for the result; an interrupt cancels the measurement.
 
+        Args:
+            networks: Several take turns, between two looks at the anchor; the results of all but the first are the
+                ``companions`` of the first one's.
+
         Raises:
-            FailedPreconditionError: The device gave no result; with its reason.
+            FailedPreconditionError: The device gave no result, with its reason, or takes no batches.
             CancelledError: Somebody else cancelled it.
-            DeadlineExceededError: It took more than half an hour.
+            DeadlineExceededError: It took more than half an hour, or than a batch may take.
         """
-        anchor = self._anchor
-        # In a folder of their own, since the user's files may bear the anchor's names.
-        own = [ModelFile(f"candidate/{one.path}", one.sha256, one.size_bytes) for one in files]
-        record = self._client.create_measurement(
-            MeasurementRequest(
-                measurement_id=f"measure-{secrets.token_hex(8)}",
-                files=(*own, *(anchor.files if anchor is not None else ())),
-                entry_file=f"candidate/{entry}",
-                anchor_entry_file=anchor.entry if anchor is not None else "",
-                plan=plan,
-                selector=Selector(device=self._device.device_id, runtime=self._runtime),
-                limits=Limits(silence_s=_SILENCE_S),
-                labels=(("command", "measure"),),
+        if len(networks) > 1 and not self._device.batches:
+            raise FailedPreconditionError(
+                f"device '{self._device.device_id}' measures one network at a time: give one file."
             )
-        )
+        request = self._request(networks, plan, profile)
+        wait_s = max(_WAIT_S, request.limits.device_s + request.limits.total_s)
+        entry = ", ".join(one.entry for one in networks)
+        record = self._client.create_measurement(request)
         try:
-            finished = self._client.wait_any([record.name], _WAIT_S)
+            finished = self._client.wait_any([record.name], wait_s)
         except BaseException:
             self._client.cancel_measurement(record.name)
             raise
         if not finished:
             self._client.cancel_measurement(record.name)
             raise DeadlineExceededError(
-                f"no result of '{entry}' from '{self._device.device_id}' within {_WAIT_S / 60:g} minutes: see "
+                f"no result of '{entry}' from '{self._device.device_id}' within {wait_s / 60:.0f} minutes: see "
                 f"'fleetnas device show {self._device.device_id}'."
             )
         return _done(finished[0], entry)
+
+    def _request(self, networks: Sequence[Uploaded], plan: Plan, profile: bool) -> MeasurementRequest:
+        anchor, count = self._anchor, len(networks)
+        # Each in a folder of its own, since files may bear each other's names or the anchor's.
+        folders = ["candidate", *(f"candidate-{number}" for number in range(2, count + 1))]
+        entries = [f"{folder}/{one.entry}" for folder, one in zip(folders, networks, strict=True)]
+        files = [
+            ModelFile(f"{folder}/{file.path}", file.sha256, file.size_bytes)
+            for folder, one in zip(folders, networks, strict=True)
+            for file in one.files
+        ]
+        limits = Limits(silence_s=_SILENCE_S)
+        if count > 1:
+            plan = replace(plan, max_run_count=min(plan.max_run_count, _BATCH_RUNS // count))
+            limits = replace(limits, total_s=max(limits.total_s, longest_s(plan, count) + count * _LOAD_S))
+        return MeasurementRequest(
+            measurement_id=f"measure-{secrets.token_hex(8)}",
+            files=(*files, *(anchor.files if anchor is not None else ())),
+            entry_file=entries[0],
+            companion_files=tuple(entries[1:]),
+            anchor_entry_file=anchor.entry if anchor is not None else "",
+            plan=plan,
+            selector=Selector(device=self._device.device_id, runtime=self._runtime, batches=count > 1),
+            limits=limits,
+            labels=(("command", "measure"),),
+            profile=profile,
+        )
 
 
 def _done(record: MeasurementRecord, entry: str) -> MeasurementRecord:

@@ -84,7 +84,8 @@ class FleetMetrics:
         if record.state.finished:
             self._finished.labels(record.state.value).inc()
         if record.state is MeasurementState.DONE and record.result is not None:
-            self._verdicts.labels(record.result.verdict.value).inc()
+            for one in record.result.batch:
+                self._verdicts.labels(one.verdict.value).inc()
             self._attempts.observe(max(0.0, self._clock() - record.lease_time))
         elif record.fault is not None and record.state in (MeasurementState.QUEUED, MeasurementState.FAILED):
             self._faults.labels(record.fault.kind.value).inc()

@@ -7,7 +7,9 @@ from fleetnas_controller.strategies.strategy import CapKind, Cost
 from fleetnas_search_spaces.errors import InvalidArgumentError, near_names
 
 _ACCURACY = "accuracy"
-_KINDS = {"latency": CapKind.LATENCY_MS, "macs": CapKind.MACS, "params": CapKind.PARAMS}
+_KINDS = {"latency": CapKind.LATENCY_MS} | {
+    str(kind): kind for kind in CapKind if kind is not CapKind.LATENCY_MS
+}
 
 
 def costs(config: SearchConfig) -> tuple[Cost, ...]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from fleetnas_controller.asking import device_selector, measurement_plan
+from fleetnas_controller.asking import default_statistic, device_selector, measurement_plan
+from fleetnas_controller.chosen_statistics import statistic_of
+from fleetnas_controller.jobs import Device
 from fleetnas_controller.latency_profile import MORE_COUNT, LatencyProfile, ProfileResult, ProfileStep
 from fleetnas_controller.network_files import files_for
 from fleetnas_controller.progress import SearchProgress
@@ -18,12 +20,15 @@ from fleetnas_controller.search_session import (
     SearchSession,
     SessionSettings,
 )
+from fleetnas_controller.self_tests import SelfTests
 from fleetnas_controller.table_recorder import TableRecorder
 from fleetnas_controller.trials import TrialPhase
+from fleetnas_latency.exchange.shipped import shipped_packs_of
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
 from fleetnas_latency.few_shot.from_table import few_shot_model
 from fleetnas_latency.operator_text import operator_key
+from fleetnas_latency.statistics import Statistic
 from fleetnas_latency.table import LatencyTable, open_table
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import SearchSpace
@@ -98,7 +103,7 @@ def _profiled(
             run=f"{name}-{begin_time:.0f}",
             fleet=client,
             files=files_for(devices.values(), space, weights, client.put_artifact),
-            plan=measurement_plan(devices.get(settings.device), TrialPhase.SEARCH),
+            plan=measurement_plan(_statistic(devices.get(settings.device), session), TrialPhase.SEARCH),
             device=settings.device,
             request_selector=device_selector(settings.device),
             model_of=_models(space, table, rng),
@@ -109,6 +114,13 @@ def _profiled(
         result = profile.run(settings.budget, settings.wanted_error, lambda step: progress.say(_line(step)))
     recorder.learn()
     return result
+
+
+def _statistic(device: Device | None, session: SessionSettings) -> Statistic:
+    """None: only a selector of devices is known."""
+    if device is None:
+        return default_statistic(None)
+    return statistic_of(device, SelfTests(session.runs_dir)).statistic
 
 
 def _as_search(settings: ProfileSettings, name: str) -> SearchConfig:
@@ -125,8 +137,8 @@ def _as_search(settings: ProfileSettings, name: str) -> SearchConfig:
 
 def _models(space: SearchSpace, table: LatencyTable, rng: Random) -> Callable[[Target], FewShotModel]:
     sample = [space.canonical(space.sample(rng)) for _ in range(_SAMPLE_COUNT)]
-    structure = ChainStructure(space)
-    return lambda target: few_shot_model(table, target, space, sample, structure)
+    structure, published = ChainStructure(space), shipped_packs_of(space.name)
+    return lambda target: few_shot_model(table, target, space, sample, structure, published)
 
 
 def _line(step: ProfileStep) -> str:

@@ -26,7 +26,7 @@ class SearchProgress:
         self._quiet = quiet
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._best: Trial | None = None
+        self._ended = 0
 
     def __enter__(self) -> "SearchProgress":
         if not self._quiet:
@@ -57,6 +57,7 @@ class SearchProgress:
 
     def resumed(self, finished_count: int) -> None:
         """Counts what an earlier session did."""
+        self._ended = finished_count
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=finished_count)
 
@@ -65,16 +66,17 @@ class SearchProgress:
             self._progress.update(self._task, note=f"{trial.phase} {trial.architecture}")
 
     def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None:
+        self._ended += 1
         if self._progress is None or self._task is None:
             return
         self._progress.advance(self._task)
         if not self._progress.console.is_terminal:
-            self.say(_line(trial, self._config.budget))
+            self.say(f"{self._ended}/{self._config.budget} {_line(trial)}")
 
 
-def _line(trial: Trial, budget: int) -> str:
+def _line(trial: Trial) -> str:
     if trial.state is TrialState.FAILED:
-        return f"{trial.number + 1}/{budget} {trial.phase} {trial.architecture}: failed, {trial.fault}"
+        return f"{trial.phase} {trial.architecture}: failed, {trial.fault}"
     readings = []
     for device, reading in trial.readings.items():
         one = reading.latency_ms
@@ -84,4 +86,4 @@ def _line(trial: Trial, budget: int) -> str:
         )
         readings.append(f"{device} {value}{ratio} ({reading.verdict})")
     accuracy = "" if trial.accuracy is None else f" {trial.accuracy:.2f} %"
-    return f"{trial.number + 1}/{budget} {trial.phase} {trial.architecture}:{accuracy} {'; '.join(readings)}"
+    return f"{trial.phase} {trial.architecture}:{accuracy} {'; '.join(readings)}"

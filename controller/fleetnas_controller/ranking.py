@@ -7,6 +7,7 @@ __all__ = [
     "next_confirmation",
     "next_of_front",
     "rank_observed",
+    "spread_evenly",
 ]
 
 from collections import defaultdict
@@ -15,26 +16,28 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from fleetnas_controller.strategies.hypervolume import nondominated
-from fleetnas_controller.strategies.objective import cost_readings, violation
-from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome
+from fleetnas_controller.strategies.objective import cost_readings, price_points, violation
+from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome, SoftCap
 from fleetnas_controller.trials import Trial, TrialState
 
 CONFIRMATION_COUNT = 2
 """Measurements apart in time that must each keep the caps: one interval knows nothing of the drift between two."""
 
 
-def rank_observed(outcomes: Sequence[Outcome], caps: Sequence[Cap]) -> tuple[str, ...]:
+def rank_observed(
+    outcomes: Sequence[Outcome], caps: Sequence[Cap], soft: Sequence[SoftCap] = ()
+) -> tuple[str, ...]:
     """Keys of the architectures, best first, for strategies that bring no ranking of their own.
 
-    Those that keep the caps with two standard deviations to spare, by mean accuracy; then the others, the
-    nearest miss first. Failed trials are left out.
+    Those that keep the caps with two standard deviations to spare, by mean accuracy less the price of soft
+    caps; then the others, the nearest miss first. Failed trials are left out.
     """
     accuracies: dict[str, list[float]] = defaultdict(list)
     excess: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
-        miss = violation(outcome, caps)
-        if outcome.accuracy is not None and miss is not None:
-            accuracies[outcome.architecture.key].append(outcome.accuracy)
+        miss, price = violation(outcome, caps), price_points(outcome, soft)
+        if outcome.accuracy is not None and miss is not None and price is not None:
+            accuracies[outcome.architecture.key].append(outcome.accuracy - price)
             excess[outcome.architecture.key].append(miss)
 
     def order(key: str) -> tuple[float, float, str]:
@@ -64,12 +67,16 @@ def front_observed(
     return tuple(keys[row] for row in sorted(nondominated(points), key=lambda row: points[row, 0]))
 
 
+def spread_evenly(front: Sequence[str], count: int) -> list[str]:
+    """``count`` members of a front, its ends among them; all of a front that has no more."""
+    last = max(count - 1, 1)
+    return [front[round(index * (len(front) - 1) / last)] for index in range(min(count, len(front)))]
+
+
 def next_of_front(front: Sequence[str], confirmations: Sequence[Trial], count: int) -> str | None:
     """The member of a front to confirm next: of ``count`` spread evenly along it, the first that was not yet."""
     done = {one.architecture for one in confirmations}
-    last = max(count - 1, 1)
-    spread = [front[round(index * (len(front) - 1) / last)] for index in range(min(count, len(front)))]
-    return next((text for text in (*spread, *front) if text not in done), None)
+    return next((text for text in (*spread_evenly(front, count), *front) if text not in done), None)
 
 
 def next_confirmation(

@@ -1,12 +1,21 @@
 """What a search reports: one document for `--json`, one table for people, both from the same trials."""
 
-__all__ = ["document", "front_lines", "summary_lines"]
+__all__ = [
+    "document",
+    "front_lines",
+    "network_of",
+    "pick_lines",
+    "soft_cap_lines",
+    "statistic_lines",
+    "summary_lines",
+]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fleetnas_controller.caps import CapReport, CapState, report_caps
+from fleetnas_controller.chosen_statistics import read_statistics
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
@@ -26,20 +35,24 @@ def document(
     confirmations = _confirmations(outcome, outcome.found)
     nearest = outcome.found or (outcome.ranking[0] if outcome.ranking else None)
     caps = report_caps(config, confirmations or _nearest(outcome, nearest))
+    own = [one for one in outcome.trials if one.phase is not TrialPhase.EARLIER]
     return {
         "run": config.name,
         "space": config.space,
         "strategy": config.strategy,
         "seed": config.seed,
-        "evaluations": sum(one.state is not TrialState.PROPOSED for one in outcome.trials),
-        "measurements": sum(_attempts(one) for one in outcome.trials),
+        "evaluations": sum(one.state is not TrialState.PROPOSED for one in own),
+        "measurements": sum(_attempts(one) for one in own),
         "wall_s": round(wall_s, 2),
+        "warm_start": _warm_start(config, outcome),
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
         "change": _change(outcome, confirmations, SelfTests(folder.path.parent)) if confirmations else None,
-        "front": [_network(_confirmations(outcome, one) or _nearest(outcome, one)) for one in outcome.front],
+        "front": [network_of(outcome, one) for one in outcome.front],
         "caps": [_cap(one) for one in caps],
+        "statistics": {name: asdict(one) for name, one in read_statistics(folder).items()},
+        "soft_caps": _soft_caps(outcome, confirmations),
         "artifacts": {
             name: str(path)
             for name, path in (
@@ -92,22 +105,66 @@ def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
     if not front:
         return []
     devices = list(front[0]["latency_ms"])
-    rows = [["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]]
-    for network in front:
-        latencies = [network["latency_ms"][device] for device in devices]
-        rows.append(
-            [
-                network["architecture"],
-                f"{network['accuracy']:.2f} %",
-                *(
-                    f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
-                    for one in latencies
-                ),
-                f"{network['macs'] / 1e6:.1f}",
-                f"{network['params'] / 1e6:.2f}",
-            ]
-        )
-    return rows
+    return [_network_head(devices), *(_network_line(one, devices) for one in front)]
+
+
+def pick_lines(picks: Sequence[Mapping[str, Any]], device: str) -> list[list[str]]:
+    """One device's picks as a table: a header and one row for each, by descending accuracy."""
+    rows = [[one["role"], str(one["stands_for"]), *_network_line(one, [device])] for one in picks]
+    return [["picked as", "stands for", *_network_head([device])], *rows]
+
+
+def soft_cap_lines(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each soft cap: what the found network pays."""
+    return [
+        f"soft cap latency_ms:{one['device']}: {one['over_ms']:.4g} ms over {one['limit_ms']:.4g} ms at "
+        f"{one['price']:.4g} points a millisecond: {one['points']:.3g} points of accuracy"
+        for one in result.get("soft_caps", ())  # older documents have none
+    ]
+
+
+def statistic_lines(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each device: which statistic its latencies are, and why."""
+    return [
+        f"{device}: latencies are {one['statistic']} ({one['reason']})"
+        for device, one in result.get("statistics", {}).items()  # older documents have none
+    ]
+
+
+def network_of(outcome: SearchOutcome, text: str) -> dict[str, Any]:
+    """An evaluated network as the document shows it: by its confirmations, or else by its latest trial."""
+    return _network(_confirmations(outcome, text) or _nearest(outcome, text))
+
+
+def _network_head(devices: Sequence[str]) -> list[str]:
+    return ["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]
+
+
+def _network_line(network: Mapping[str, Any], devices: Sequence[str]) -> list[str]:
+    latencies = [network["latency_ms"][device] for device in devices]
+    return [
+        network["architecture"],
+        f"{network['accuracy']:.2f} %",
+        *(
+            f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
+            for one in latencies
+        ),
+        f"{network['macs'] / 1e6:.1f}",
+        f"{network['params'] / 1e6:.2f}",
+    ]
+
+
+def _warm_start(config: SearchConfig, outcome: SearchOutcome) -> dict[str, Any] | None:
+    """What was taken over; ``accuracies`` and ``latencies`` count the trials of which that held here."""
+    earlier = [one for one in outcome.trials if one.phase is TrialPhase.EARLIER]
+    if not earlier:
+        return None
+    return {
+        "from": config.warm_start,
+        "trials": len(earlier),
+        "accuracies": sum(one.accuracy is not None for one in earlier),
+        "latencies": sum(len(one.readings) == len(config.devices) for one in earlier),
+    }
 
 
 def _attempts(trial: Trial) -> int:
@@ -154,6 +211,8 @@ def _network(trials: Sequence[Trial]) -> dict[str, Any]:
         "accuracy_source": last.accuracy_source,
         "macs": last.macs,
         "params": last.params,
+        "model_bytes": last.model_bytes,
+        "memory_bytes": last.memory_bytes,
         "latency_ms": latencies,
     }
 
@@ -195,6 +254,18 @@ def _change(outcome: SearchOutcome, confirmations: Sequence[Trial], tests: SelfT
         if tested is not None:
             latency[device]["resolution"] = tested.resolution
     return {"accuracy": after - before if before is not None else None, "latency": latency}
+
+
+def _soft_caps(outcome: SearchOutcome, confirmations: Sequence[Trial]) -> list[dict[str, Any]]:
+    """What the found network pays for its latencies, in points of accuracy; empty when none was found."""
+    if not confirmations:
+        return []
+    latencies = _network(confirmations)["latency_ms"]
+    rows = []
+    for cap in outcome.soft:
+        over_ms = max(0.0, latencies[cap.device]["median"] - cap.limit_ms)
+        rows.append({**asdict(cap), "over_ms": over_ms, "points": over_ms * cap.price})
+    return rows
 
 
 def _cap(report: CapReport) -> dict[str, Any]:

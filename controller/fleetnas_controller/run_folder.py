@@ -46,6 +46,11 @@ class RunFolder:
         return self.path / "store.db"
 
     @property
+    def statistics(self) -> Path:
+        """Which statistic each device's latencies are."""
+        return self.path / "statistics.json"
+
+    @property
     def report_html(self) -> Path:
         return self.path / "report.html"
 

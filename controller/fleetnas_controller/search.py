@@ -1,15 +1,16 @@
 """The search loop: ask, measure, evaluate, store, tell; then confirm the best."""
 
-__all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome", "scaled_readings"]
+__all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
-from fleetnas_controller.caps import CapState, limits, report_caps
+from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
+from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.pending_trial import PendingTrial
 from fleetnas_controller.ranking import (
     answer,
@@ -19,15 +20,25 @@ from fleetnas_controller.ranking import (
     rank_observed,
 )
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.strategy import Cap, Cost, Outcome, Problem, Ranks, Reading, Strategy
+from fleetnas_controller.strategies.exact_caps import exact_counts
+from fleetnas_controller.strategies.strategy import (
+    Cap,
+    Cost,
+    LearnsBefore,
+    Outcome,
+    Problem,
+    Ranks,
+    Reading,
+    SoftCap,
+    Strategy,
+)
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
-from fleetnas_latency.judgement import Verdict
+from fleetnas_controller.warm_start import EarlierTrials
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.errors import FleetNASError, UnavailableError
-from fleetnas_training.accuracy_source import AccuracySource
+from fleetnas_training.accuracy import AccuracySource
 
 _WAIT_S = 60.0
 _FEWEST_OBSERVATIONS = 3
@@ -62,6 +73,7 @@ class SearchOutcome:
     """How a search ended.
 
     Attributes:
+        soft: Soft caps, whose prices the ranking counts.
         found: Text form of the answer; None when no confirmed architecture keeps the caps.
         ranking: Evaluated architectures in text form, the best first.
         front: Text forms of the front by descending accuracy, where one was searched.
@@ -74,6 +86,7 @@ class SearchOutcome:
     reference_ms: Mapping[str, float]
     trials: tuple[Trial, ...]
     front: tuple[str, ...] = ()
+    soft: tuple[SoftCap, ...] = ()
 
 
 class Search:
@@ -137,7 +150,7 @@ class Search:
         """
         reference = self._space.canonical(self._space.reference)
         self._run_phase(TrialPhase.REFERENCE, 1, 1, lambda: reference)
-        self._take_reference()
+        earlier = self._take_reference()
         caps = limits(self._config, self._reference_ms)
         problem = Problem(
             self._space,
@@ -145,19 +158,31 @@ class Search:
             accuracy_noise=self._accuracy.noisy,
             costs=costs(self._config),
             worst_accuracy=worst_accuracy_percent(self._config),
+            soft=soft_limits(self._config),
         )
         strategy = self._make_strategy(problem)
+        self._tell_earlier(strategy, earlier)
         for trial in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._tell(strategy, trial)
+        first = earlier.first(problem)
+
+        def propose() -> Architecture:
+            begun = sum(one.phase is TrialPhase.SEARCH for one in self._all.values())
+            if begun < len(first):
+                return first[begun]
+            return strategy.ask(self._under_evaluation(), self._rng("ask", len(self._all)))
+
         self._run_phase(
             TrialPhase.SEARCH,
             self._config.searching_count - 1,
             capacity,
-            lambda: strategy.ask(self._under_evaluation(), self._rng("ask", len(self._all))),
+            propose,
             lambda trial: self._tell(strategy, trial),
         )
-        ranking = self._ranking(strategy, caps)
-        front = self._front(caps, problem.costs)
+        known = [*earlier.whole, *self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+        outcomes = [self._outcome(one) for one in known]
+        ranking = self._ranking(strategy, outcomes, problem)
+        front = self._front(outcomes, caps, problem.costs)
         self._confirm(ranking, front)
         confirmations = self._in_order(TrialPhase.CONFIRM)
         return SearchOutcome(
@@ -167,6 +192,7 @@ class Search:
             reference_ms=dict(self._reference_ms),
             trials=tuple(self._all[number] for number in sorted(self._all)),
             front=front,
+            soft=problem.soft,
         )
 
     def _run_phase(
@@ -194,11 +220,10 @@ class Search:
     def _propose(self, phase: TrialPhase, architecture: Architecture) -> Trial:
         graph = self._space.graph(architecture)
         trial = Trial(
-            number=len(self._all),
+            number=0 if phase is TrialPhase.REFERENCE else len(self._all),  # earlier ones begin at 1
             phase=phase,
             architecture=self._space.format(architecture),
-            macs=macs(graph),
-            params=params(graph),
+            **exact_counts(graph),
             predicted_ms=self._predicted(architecture),
         )
         self._trials.propose(self._config.name, trial)
@@ -286,7 +311,8 @@ class Search:
         reports = report_caps(self._config, confirmations)
         return all(one.state is CapState.KEPT for one in reports)
 
-    def _take_reference(self) -> None:
+    def _take_reference(self) -> EarlierTrials:
+        """Takes the measured reference as the scale of latencies, and what holds of the earlier trials on it."""
         trial = self._all[0]
         faults = {device: one.reason for device, one in trial.readings.items() if one.latency_ms is None}
         if trial.state is TrialState.FAILED or faults:
@@ -297,8 +323,12 @@ class Search:
         for device, reading in trial.readings.items():
             assert reading.latency_ms is not None  # no fault, so there is one
             self._reference_ms[device] = reading.latency_ms.value
-        for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
+        stored = self._in_order(TrialPhase.EARLIER)
+        earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
+        self._all.update({one.number: one for one in earlier.usable})
+        for one in self._in_order(TrialPhase.EARLIER, TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._learn(one)
+        return earlier
 
     def _in_order(self, *phases: TrialPhase) -> list[Trial]:
         """Ended trials of these phases, in the order they ended."""
@@ -308,13 +338,18 @@ class Search:
     def _under_evaluation(self) -> list[Architecture]:
         return [self._space.parse(one.trial.architecture) for _, one in sorted(self._pending.items())]
 
+    def _tell_earlier(self, strategy: Strategy, earlier: EarlierTrials) -> None:
+        for trial in earlier.usable:
+            if isinstance(strategy, LearnsBefore):
+                strategy.learn(self._outcome(trial), self._rng("tell", trial.number))
+            elif earlier.lacks_nothing(trial):
+                self._tell(strategy, trial)
+
     def _tell(self, strategy: Strategy, trial: Trial) -> None:
         strategy.tell(self._outcome(trial), self._rng("tell", trial.number))
 
     def _outcome(self, trial: Trial) -> Outcome:
-        architecture = self._space.parse(trial.architecture)
-        latencies = self._readings(trial)
-        return Outcome(trial.number, architecture, trial.accuracy, latencies, trial.macs, trial.params)
+        return outcome_of(self._space, trial, self._readings(trial))
 
     def _readings(self, trial: Trial) -> dict[str, Reading]:
         return scaled_readings(trial, self._reference_ms)
@@ -334,40 +369,22 @@ class Search:
         }
         return {device: (float(one.mean_ms[0]), float(one.std_ms[0])) for device, one in known.items()}
 
-    def _ranking(self, strategy: Strategy, caps: Sequence[Cap]) -> tuple[str, ...]:
-        outcomes = [self._outcome(one) for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+    def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
             return tuple(self._space.format(one) for one in strategy.rank())
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
-        return tuple(text_of[key] for key in rank_observed(outcomes, caps))
+        return tuple(text_of[key] for key in rank_observed(outcomes, problem.caps, problem.soft))
 
-    def _front(self, caps: Sequence[Cap], axes: Sequence[Cost]) -> tuple[str, ...]:
+    def _front(
+        self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]
+    ) -> tuple[str, ...]:
         if not axes:
             return ()
-        outcomes = [self._outcome(one) for one in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in front_observed(outcomes, caps, axes))
 
     def _rng(self, purpose: str, number: int) -> Random:
         return Random(f"{self._config.seed}/{purpose}/{number}")
-
-
-def scaled_readings(trial: Trial, reference_ms: Mapping[str, float]) -> dict[str, Reading]:
-    """A trial's good latencies by device, on the scale of the reference's first measurement.
-
-    The ratio to the reference measured in the same rounds survives drift of the device; milliseconds alone
-    moved by 1.5 to 8 % between a busy and a quiet machine.
-    """
-    readings = {}
-    for device, reading in trial.readings.items():
-        if reading.verdict != Verdict.OK or reading.latency_ms is None:
-            continue
-        scale = reference_ms.get(device)
-        if reading.ratio is not None and scale is not None:
-            readings[device] = Reading(reading.ratio.value * scale, reading.ratio.std * scale)
-        else:
-            readings[device] = Reading(reading.latency_ms.value, reading.latency_ms.std)
-    return readings
 
 
 def _plain(text: str) -> str:

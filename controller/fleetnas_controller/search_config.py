@@ -10,6 +10,15 @@ from dataclasses import asdict, dataclass, field, fields
 from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
 
 _CONFIRMING_SHARE = 0.1
+_LIMITS = (
+    "max_latency_ms",
+    "max_macs",
+    "max_params",
+    "max_model_bytes",
+    "max_memory_bytes",
+    "soft_latency_ms",
+    "soft_price",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +32,16 @@ class SearchConfig:
         device_max_latency_ms: Caps of single devices, by name, instead of that one.
         latency_drop: Cap relative to the reference network measured beside it: 0.2 means 20 % faster.
         max_macs, max_params: Counts; None: no cap.
+        max_model_bytes: Of the weights (``memory.model_bytes``); None: no cap.
+        max_memory_bytes: Of the feature maps at one time (``memory.peak_memory_bytes``); None: no cap.
+        soft_latency_ms, soft_price: Each millisecond over the first, on each device, costs the second in points of
+            accuracy; None: it costs nothing.
         objectives: Empty: the most accurate network is searched. Else the axes of a front, each a name out of
             ``accuracy``, ``latency`` (of every device), ``macs``, ``params``, optionally with the worst value that
             is of any use: ``("accuracy:85", "latency:30")``.
+        start_from: Architectures to propose first, in the space's text form.
+        warm_start: An earlier search whose trials are taken over: its name in the folder of the runs, or the path of
+            its folder or store; empty: none.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -40,7 +56,13 @@ class SearchConfig:
     latency_drop: float | None = None
     max_macs: float | None = None
     max_params: float | None = None
+    max_model_bytes: float | None = None
+    max_memory_bytes: float | None = None
+    soft_latency_ms: float | None = None
+    soft_price: float | None = None
     objectives: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    warm_start: str = ""
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)
@@ -54,10 +76,14 @@ class SearchConfig:
             raise InvalidArgumentError(
                 f"the latency drop is {100 * self.latency_drop:g} %; give a share between 0 and 100 %, e.g. 20%."
             )
-        for name in ("max_latency_ms", "max_macs", "max_params"):
+        for name in _LIMITS:
             limit = getattr(self, name)
             if limit is not None and not 0.0 < limit < math.inf:
                 raise InvalidArgumentError(f"the cap {name} is {limit:g}; give a finite number above zero.")
+        if (self.soft_latency_ms is None) != (self.soft_price is None):
+            raise InvalidArgumentError(
+                f"the soft latency is {self.soft_latency_ms} ms at a price of {self.soft_price}; give both, or none."
+            )
         for device, limit_ms in self.device_max_latency_ms.items():
             if device not in self.devices or not 0.0 < limit_ms < math.inf:
                 raise InvalidArgumentError(
@@ -105,7 +131,7 @@ class SearchConfig:
                     f"the stored search has settings this version does not know ({', '.join(unknown)}): "
                     "it was written by a newer FleetNAS; upgrade."
                 )
-            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives")}
+            lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives", "start_from")}
             return cls(**{**values, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error

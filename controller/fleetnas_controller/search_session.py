@@ -4,8 +4,6 @@ __all__ = [
     "SearchSession",
     "SessionSettings",
     "check_config",
-    "rewrite_report",
-    "stored_result",
 ]
 
 import time
@@ -15,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.asking import device_selector, measurement_plan, named_devices
-from fleetnas_controller.caps import limits
+from fleetnas_controller.asking import default_statistic, device_selector, measurement_plan, named_devices
+from fleetnas_controller.caps import soft_limits
+from fleetnas_controller.chosen_statistics import choose_statistics
 from fleetnas_controller.credentials import find_credentials
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
@@ -25,20 +24,22 @@ from fleetnas_controller.results import document
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import Search, SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.self_tests import SelfTests
 from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, Trials
+from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
+from fleetnas_controller.warm_start import read_earlier, start_architectures
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (
-    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     near_names,
 )
 from fleetnas_search_spaces.registry import space as space_of
-from fleetnas_training.accuracy_source import AccuracySource, accuracy_source
+from fleetnas_training.accuracy import AccuracySource
+from fleetnas_training.accuracy_source import accuracy_source
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient
@@ -92,6 +93,7 @@ class SearchSession:
         if not self._settings.resume:
             config = _configured(self._given)
             check_config(config)
+            read_earlier(config, space_of(config.space), self._settings.runs_dir)
             self._check_reach(config)
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
@@ -117,7 +119,8 @@ class SearchSession:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
-            trials.create_search(SearchRecord(config, time.time()))
+            earlier = read_earlier(config, space_of(config.space), self._settings.runs_dir)
+            trials.create_search(SearchRecord(config, time.time()), earlier)
             return config
         try:
             stored = trials.search(self._given["name"]).config
@@ -145,8 +148,12 @@ class SearchSession:
         recorder = TableRecorder(
             table, space, f"{config.name}/{trials.search(config.name).create_time:.3f}", time.time
         )
-        progress.resumed(sum(one.order >= 0 for one in trials.trials(config.name)))
+        stored = trials.trials(config.name)
+        progress.resumed(sum(one.order >= 0 and one.phase is not TrialPhase.EARLIER for one in stored))
         with self.open_fleet(config, progress) as (client, devices):
+            chosen = choose_statistics(
+                self._folder, devices, SelfTests(self._settings.runs_dir), resumed=self._settings.resume
+            )
             search = Search(
                 config,
                 space=space,
@@ -157,7 +164,9 @@ class SearchSession:
                 trials=trials,
                 fleet=client,
                 files=files_for(devices.values(), space, weights, client.put_artifact),
-                plan_of=lambda device, phase: measurement_plan(devices.get(device), phase),
+                plan_of=lambda device, phase: measurement_plan(
+                    chosen[device].statistic if device in chosen else default_statistic(None), phase
+                ),
                 selectors={device: device_selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,
@@ -249,41 +258,6 @@ class _Observers:
         self._progress.finished(trial, records)
 
 
-def stored_result(runs_dir: Path, name: str) -> dict[str, Any]:
-    """The document of a finished run.
-
-    Raises:
-        NotFoundError: No such run.
-        FailedPreconditionError: It is not finished.
-    """
-    folder = RunFolder.of(runs_dir, name)
-    folder.require()
-    with storage_errors(folder.store):
-        result = SqliteTrials(open_database(folder.store)).search(name).result
-    if not result:
-        raise FailedPreconditionError(
-            f"the search '{name}' is not finished; go on with: --name {name} --resume"
-        )
-    return dict(result)
-
-
-def rewrite_report(runs_dir: Path, name: str) -> RunFolder:
-    """Draws the report of a finished run again; errors as ``stored_result``."""
-    from fleetnas_controller.report.write import write_report
-
-    result = stored_result(runs_dir, name)
-    folder = RunFolder.of(runs_dir, name)
-    with storage_errors(folder.store):
-        trials = SqliteTrials(open_database(folder.store))
-        config, every = trials.search(name).config, trials.trials(name)
-    readings = every[0].readings
-    reference_ms = {device: one.latency_ms.value for device, one in readings.items() if one.latency_ms}
-    found = result["found"]["architecture"] if result["found"] else None
-    outcome = SearchOutcome(found, (), limits(config, reference_ms), reference_ms, tuple(every))
-    write_report(folder, space_of(config.space), accuracy_source(config.accuracy), outcome, result)
-    return folder
-
-
 def _configured(given: Mapping[str, Any]) -> SearchConfig:
     defaults = {
         "space": "nas-bench-macro",
@@ -302,7 +276,10 @@ def check_config(config: SearchConfig) -> None:
     """
     space = space_of(config.space)
     accuracy_source(config.accuracy)
-    problem = Problem(space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config))
+    start_architectures(config, space)
+    problem = Problem(
+        space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config), soft=soft_limits(config)
+    )
     create_strategy(config.strategy, problem, budget=config.searching_count, options=config.strategy_options)
     for device in config.devices:
         device_selector(device)

@@ -85,6 +85,8 @@ class SearchBook:
             self._told[name] = (search, told)
         else:
             check_config(config)
+            if config.warm_start:
+                RunFolder.of(self._runs_dir, config.warm_start).require()
             search = SearchInfo(name, config, SearchState.QUEUED, self._now_s())
             self._store.put_search(search)
             self._runner.submit(config)

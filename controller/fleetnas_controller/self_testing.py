@@ -9,8 +9,7 @@ from random import Random
 
 from fleetnas_controller.asking import default_statistic
 from fleetnas_controller.device_session import DeviceSettings, device_session
-from fleetnas_controller.jobs import ModelFile
-from fleetnas_controller.measuring import Anchor, Measuring
+from fleetnas_controller.measuring import Anchor, Measuring, Uploaded
 from fleetnas_controller.network_files import onnx_files
 from fleetnas_controller.search import NetworkFiles
 from fleetnas_controller.self_tests import SelfTestRecord
@@ -47,8 +46,8 @@ def run_self_test(
             measuring = Measuring(client, device, settings.runtime, Anchor.uploaded(client, Path(folder)))
             plan = _plan(default_statistic(device, settings.thread_count), settings.thread_count)
             found: dict[str, Measurement] = {}
-            for name, entry, needed in _shuffled(files, network_count, index):
-                record = measuring.measure(entry, needed, plan)
+            for name, network in _shuffled(files, network_count, index):
+                record = measuring.measure([network], plan)
                 assert record.result is not None  # `measure` returns done ones only
                 assert record.target is not None
                 found[name], target = record.result, record.target.key
@@ -60,17 +59,15 @@ def run_self_test(
     )
 
 
-def _shuffled(
-    files: NetworkFiles, network_count: int, session: int
-) -> list[tuple[str, str, tuple[ModelFile, ...]]]:
-    """Text, entry file and files of the same random networks, in this session's order."""
+def _shuffled(files: NetworkFiles, network_count: int, session: int) -> list[tuple[str, Uploaded]]:
+    """The same random networks by their text, in this session's order."""
     found, rng = space(_SPACE), Random(_SEED)
     networks: dict[str, Architecture] = {}
     while len(networks) < network_count:
         architecture = found.canonical(found.sample(rng))
         networks[found.format(architecture)] = architecture
     order = Random(session).sample(list(networks), network_count)
-    return [(name, *files.upload(networks[name])) for name in order]
+    return [(name, Uploaded(*files.upload(networks[name]))) for name in order]
 
 
 def _plan(statistic: Statistic, thread_count: int) -> Plan:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from fleetnas_controller.caps import limits
+from fleetnas_controller.caps import limits, soft_limits
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_records import ToldLatency, search_name
 from fleetnas_controller.search_store import SearchStore, ToldTrial
+from fleetnas_controller.strategies.exact_caps import exact_counts
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import CapKind, Outcome, Problem, Reading
 from fleetnas_controller.trials import TrialState
+from fleetnas_controller.warm_start import start_architectures
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.errors import (
@@ -54,9 +56,17 @@ class ToldSearch:
         self._space = space
         self._store = store
         self._now_s = now_s
+        if config.warm_start:
+            raise InvalidArgumentError(
+                f"the latencies of '{config.warm_start}' are of no use where the controller measures nothing: leave "
+                "warm_start out, and give its best networks as start_from."
+            )
+        self._first = start_architectures(config, space)
         caps = limits(config, {})
         self._counted = any(one.kind is not CapKind.LATENCY_MS for one in caps)
-        problem = Problem(space, caps, accuracy_noise=True)
+        soft = soft_limits(config)
+        self._priced = bool(soft) or any(one.kind is CapKind.LATENCY_MS for one in caps)
+        problem = Problem(space, caps, accuracy_noise=True, soft=soft)
         self._strategy = create_strategy(
             config.strategy, problem, budget=config.budget, options=config.strategy_options
         )
@@ -96,8 +106,7 @@ class ToldSearch:
                 f"the search '{self._config.name}' has proposed its whole budget of {self._config.budget}. "
                 "Tell what is open, or create a search with a larger budget."
             )
-        pending = [architecture for _, architecture in self._open.values()]
-        architecture = self._strategy.ask(pending, self._rng("ask", self._count))
+        architecture = self._next()
         trial = ToldTrial(self._count, self._space.format(architecture), worker)
         if self._counted:
             graph = self._space.graph(architecture)
@@ -145,6 +154,12 @@ class ToldSearch:
         self._tell(ended, architecture)
         return ended
 
+    def _next(self) -> Architecture:
+        if self._count < len(self._first):
+            return self._first[self._count]
+        pending = [architecture for _, architecture in self._open.values()]
+        return self._strategy.ask(pending, self._rng("ask", self._count))
+
     def _restore(self, trials: Sequence[ToldTrial]) -> None:
         for trial in trials:
             if trial.state is TrialState.PROPOSED:
@@ -161,9 +176,8 @@ class ToldSearch:
 
     def _tell(self, trial: ToldTrial, architecture: Architecture) -> None:
         readings = {one.device: Reading(one.latency_ms, one.std_ms) for one in trial.latencies}
-        outcome = Outcome(
-            trial.number, architecture, trial.accuracy, readings, trial.macs or 0, trial.params or 0
-        )
+        counts = exact_counts(self._space.graph(architecture)) if self._counted else {}
+        outcome = Outcome(trial.number, architecture, trial.accuracy, readings, **counts)
         self._strategy.tell(outcome, self._rng("tell", trial.number))
 
     def _check(self, accuracy: float | None, latencies: Sequence[ToldLatency], fault: str) -> None:
@@ -181,9 +195,8 @@ class ToldSearch:
                     f"the latency on '{one.device}' is {one.latency_ms:g} +- {one.std_ms:g} ms: give a finite "
                     "number above zero, and a deviation of 0 or more."
                 )
-        capped = self._config.max_latency_ms is not None
         missing = set(self._config.devices) - {one.device for one in latencies}
-        if capped and accuracy is not None and missing:
+        if self._priced and accuracy is not None and missing:
             raise FailedPreconditionError(
                 f"the search has a latency cap, and no latency on {', '.join(sorted(missing))} was told. Measure it."
             )

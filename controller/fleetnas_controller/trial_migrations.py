@@ -36,3 +36,9 @@ def m001_searches_and_trials(db: Database) -> None:
         foreign_keys=[("search", "searches", "name")],
         not_null={"phase", "architecture", "state", "finish_order"},
     )
+
+
+@trial_migrations()
+def m002_bytes(db: Database) -> None:
+    for name in ("model_bytes", "memory_bytes"):
+        db.table("trials").add_column(name, int, not_null_default=0)

@@ -35,6 +35,8 @@ class TrialPhase(StrEnum):
     REFERENCE = "reference"
     SEARCH = "search"
     CONFIRM = "confirm"
+    EARLIER = "earlier"
+    """Not evaluated here but taken over from an earlier search, whose readings it bears."""
 
 
 class TrialState(StrEnum):
@@ -77,6 +79,7 @@ class Trial:
         number: Counts from 0 in a search, in the order of proposal.
         architecture: Canonical, in the space's text form.
         order: Place among the finished trials, in which the strategy was told; -1 until then.
+        macs, params, model_bytes, memory_bytes: Exact counts; the bytes are 0 in trials of older versions.
         predicted_ms: By device: what the table said *before* it was measured, mean and standard deviation.
     """
 
@@ -87,6 +90,8 @@ class Trial:
     order: int = -1
     macs: int = 0
     params: int = 0
+    model_bytes: int = 0
+    memory_bytes: int = 0
     accuracy: float | None = None
     accuracy_source: str = ""
     readings: Mapping[str, DeviceReading] = field(default_factory=dict)
@@ -113,8 +118,8 @@ class SearchRecord:
 class Trials(Protocol):
     """The repository; ``tests/contracts`` holds what every implementation promises."""
 
-    def create_search(self, record: SearchRecord) -> None:
-        """Raises AlreadyExistsError when the name is taken."""
+    def create_search(self, record: SearchRecord, earlier: Sequence[Trial] = ()) -> None:
+        """Begins a search, with ended trials that it takes over; AlreadyExistsError when the name is taken."""
         ...
 
     def search(self, name: str) -> SearchRecord:
@@ -148,7 +153,7 @@ class SqliteTrials:
         self._db = database
         migrate(database, trial_migrations, "the store of this run")
 
-    def create_search(self, record: SearchRecord) -> None:
+    def create_search(self, record: SearchRecord, earlier: Sequence[Trial] = ()) -> None:
         with self._db.atomic():
             if self._db.table("searches").count_where("name = ?", [record.config.name]):
                 raise AlreadyExistsError(f"a search '{record.config.name}' exists already.")
@@ -161,6 +166,7 @@ class SqliteTrials:
                     "result": json.dumps(dict(record.result)),
                 }
             )
+            self._db.table("trials").insert_all(_to_row(record.config.name, one) for one in earlier)
 
     def search(self, name: str) -> SearchRecord:
         for row in self._db.table("searches").rows_where("name = ?", [name]):
@@ -240,6 +246,8 @@ def _to_row(search: str, trial: Trial) -> dict[str, Any]:
         "finish_order": trial.order,
         "macs": trial.macs,
         "params": trial.params,
+        "model_bytes": trial.model_bytes,
+        "memory_bytes": trial.memory_bytes,
         "accuracy": trial.accuracy,
         "accuracy_source": trial.accuracy_source,
         "readings": json.dumps({device: asdict(one) for device, one in trial.readings.items()}),
@@ -258,6 +266,8 @@ def _from_row(row: Mapping[str, Any]) -> Trial:
         order=row["finish_order"],
         macs=row["macs"],
         params=row["params"],
+        model_bytes=row.get("model_bytes", 0),  # a store that is only read may be of an older version
+        memory_bytes=row.get("memory_bytes", 0),
         accuracy=row["accuracy"],
         accuracy_source=row["accuracy_source"],
         readings={device: _reading(one) for device, one in json.loads(row["readings"]).items()},

@@ -46,7 +46,10 @@ def measure_batch(
     """
     if not candidates:
         raise InvalidArgumentError("a batch without a network was asked for: give one at least")
-    warm = [warm_up(one, anchor, plan, clock) for one in candidates]
+    warm = []
+    for one in candidates:
+        warm.append(warm_up(one, anchor, plan, clock))
+        progress()
     tick_ms = min(headline_tick_ms(one, plan) for one in warm)
     share = 1.0 / (len(candidates) + (anchor is not None))
     timed = [

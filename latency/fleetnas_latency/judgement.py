@@ -1,14 +1,17 @@
 """What to think of a measurement: its estimates, and whether it may train the table."""
 
-__all__ = ["Evidence", "Measurement", "StatisticEstimate", "Verdict", "judge"]
+__all__ = ["Evidence", "Measurement", "StatisticEstimate", "Verdict", "in_one", "judge"]
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from statistics import median
 
+from fleetnas_latency.anchored_batch import AnchorDrift
 from fleetnas_latency.digest import digests_agree
+from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_latency.plan import Plan
 from fleetnas_latency.rounds import Shift, estimate_rounds, largest_shift
 from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason
@@ -36,11 +39,13 @@ class Evidence:
         facts: By name, e.g. ``("governor", "performance")``; a fact the platform does not give is left out.
         digest: ``digest.output_digest`` of the candidate's output; empty when there was no output to see.
         reference_digest: The same from a trusted runtime on the same input; empty when unknown.
+        anchor_drift: Of the batch that the network was measured in; None outside batches.
     """
 
     facts: tuple[tuple[str, str], ...] = ()
     digest: tuple[float, ...] = ()
     reference_digest: tuple[float, ...] = ()
+    anchor_drift: AnchorDrift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,9 @@ class Measurement:
         drift: Relative change from the first to the last third of the rounds, of the anchor where there is one.
         reason: One sentence: why this verdict, and what to do.
         evidence, digest: From ``Evidence``.
+        operators: What each operator takes; empty where it was not asked for or the runtime does not tell.
+        companions: Of the other networks that took turns with this one, in the request's order; their ``raw``
+            lacks the anchor's runs, which are this one's.
     """
 
     raw: RawMeasurement
@@ -78,6 +86,13 @@ class Measurement:
     drift: float = 0.0
     evidence: tuple[tuple[str, str], ...] = ()
     digest: tuple[float, ...] = ()
+    operators: tuple[OperatorTime, ...] = ()
+    companions: tuple["Measurement", ...] = ()
+
+    @property
+    def batch(self) -> tuple["Measurement", ...]:
+        """This one and its companions."""
+        return (self, *self.companions)
 
 
 def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
@@ -101,6 +116,7 @@ def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
     verdict, reason = (
         _wrong_output(evidence, plan)
         or _contended(contention, plan)
+        or _drifted(evidence.anchor_drift, plan)
         or _throttled(_shift(raw, plan), raw, plan)
         or _not_converged(raw, measured, plan)
         or (Verdict.OK, f"converged after {len(raw.candidate.wall_ms)} runs in {raw.round_count} rounds")
@@ -119,6 +135,12 @@ def judge(raw: RawMeasurement, plan: Plan, evidence: Evidence) -> Measurement:
         evidence=evidence.facts,
         digest=evidence.digest,
     )
+
+
+def in_one(results: Sequence[Measurement]) -> Measurement:
+    """The networks of a batch as the first with the others as its companions; one alone is itself."""
+    others = (replace(one, raw=replace(one.raw, anchor=RunSeries())) for one in results[1:])
+    return replace(results[0], companions=tuple(others))
 
 
 _Finding = tuple[Verdict, str]
@@ -146,6 +168,16 @@ def _contended(contention: float, plan: Plan) -> _Finding | None:
     return Verdict.CONTENDED, (
         f"the median run took {contention:.2f} times its CPU time (limit {limit:g}): other work has the core, "
         "stop it or pin to a free core"
+    )
+
+
+def _drifted(drift: AnchorDrift | None, plan: Plan) -> _Finding | None:
+    if drift is None or not drift.exceeds(plan.drift_limit):
+        return None
+    return Verdict.THROTTLED, (
+        f"the anchor took {drift.before.value:.4g} ms before the batch and {drift.after.value:.4g} ms after it "
+        f"({drift.change:+.1%}, limit {plan.drift_limit:.0%}), even after {drift.repeat_count} rests: let the device "
+        "cool down or fix its frequency, then measure again"
     )
 
 

@@ -7,9 +7,11 @@ Pure: the clock and the networks are passed in, so an agent, a page in a browser
 """
 
 __all__ = [
+    "AnchorDrift",
     "Clock",
     "Evidence",
     "Measurement",
+    "OperatorTime",
     "Plan",
     "RawMeasurement",
     "RunSeries",
@@ -18,12 +20,16 @@ __all__ = [
     "StatisticEstimate",
     "StopReason",
     "Verdict",
+    "in_one",
     "judge",
     "measure",
+    "measure_anchored",
     "measure_batch",
 ]
 
+from fleetnas_latency.anchored_batch import AnchorDrift, measure_anchored
 from fleetnas_latency.batch import measure_batch
-from fleetnas_latency.judgement import Evidence, Measurement, StatisticEstimate, Verdict, judge
+from fleetnas_latency.judgement import Evidence, Measurement, StatisticEstimate, Verdict, in_one, judge
+from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_latency.plan import Clock, Plan, Runner, RunTimes
 from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason, measure

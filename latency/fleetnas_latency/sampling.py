@@ -83,6 +83,11 @@ class RawMeasurement:
     stop_reason: StopReason = StopReason.CONVERGED
 
     @property
+    def inference_count(self) -> int:
+        """Of the candidate, the warm-up's too."""
+        return self.warmup_run_count + self.candidate.inner_count * len(self.candidate.wall_ms)
+
+    @property
     def round_count(self) -> int:
         return self.candidate.rounds[-1] + 1 if self.candidate.rounds else 0
 
@@ -203,6 +208,7 @@ class TimedSeries:
         inference_ms = median(one.wall_ms for one in warm)
         self._inner_count, self._runs_per_round = _round_shape(inference_ms, ticked, plan, share)
         self.tick_ms = tick_ms / self._inner_count
+        self._max_run_count = plan.max_run_count
         self._runs: list[RunTimes] = []
         self._rounds: list[int] = []
         self._ordered: list[float] = []
@@ -212,7 +218,9 @@ class TimedSeries:
         return len(self._runs)
 
     def run_round(self, round_index: int) -> None:
-        new = [self._runner.run(self._inner_count) for _ in range(self._runs_per_round)]
+        # In a batch others may go on long after: the rounds stay comparable, the report stays small.
+        count = self._runs_per_round if self.run_count < self._max_run_count else 1
+        new = [self._runner.run(self._inner_count) for _ in range(count)]
         self._runs += new
         self._rounds += [round_index] * len(new)
         self._ordered += [self._statistic.series.of(one.wall_ms, one.cpu_ms) for one in new]

@@ -1,6 +1,6 @@
 """Exact counts of a graph: multiply-accumulates, parameters, bytes moved."""
 
-__all__ = ["BlockCost", "block_costs", "macs", "params"]
+__all__ = ["BlockCost", "block_costs", "macs", "params", "weight_count"]
 
 from dataclasses import dataclass
 
@@ -55,7 +55,8 @@ def block_costs(graph: Graph) -> tuple[BlockCost, ...]:
     return tuple(BlockCost(*block) for block in sums)
 
 
-def _weight_count(operator: Operator) -> int:
+def weight_count(operator: Operator) -> int:
+    """Numbers in an operator's kernel; 0 for one that has none."""
     if operator.kind is OperatorKind.CONV:
         return operator.out_channels * (operator.in_channels // operator.groups) * operator.kernel_px**2
     if operator.kind is OperatorKind.LINEAR:
@@ -64,13 +65,13 @@ def _weight_count(operator: Operator) -> int:
 
 
 def _macs(operator: Operator) -> int:
-    weight_count = _weight_count(operator)
-    return weight_count * operator.out_px**2 if weight_count else 0
+    count = weight_count(operator)
+    return count * operator.out_px**2 if count else 0
 
 
 def _params(operator: Operator) -> int:
     per_channel = 2 * operator.batch_norm + operator.bias
-    return _weight_count(operator) + per_channel * operator.out_channels
+    return weight_count(operator) + per_channel * operator.out_channels
 
 
 def _bytes_moved(operator: Operator) -> int:
@@ -81,4 +82,4 @@ def _bytes_moved(operator: Operator) -> int:
         read += operator.in_channels
     written = operator.out_channels * operator.out_px**2
     shift = operator.out_channels if operator.batch_norm or operator.bias else 0
-    return _BYTES_PER_FLOAT * (read + written + _weight_count(operator) + shift)
+    return _BYTES_PER_FLOAT * (read + written + weight_count(operator) + shift)

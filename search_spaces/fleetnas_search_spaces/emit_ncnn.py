@@ -9,12 +9,15 @@ native runner (``agents/runner``) reads both; ncnn's own tools read the ``.bin``
 __all__ = ["INPUT_BLOB", "OUTPUT_BLOB", "NcnnModel", "emit_ncnn"]
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.graph import INPUT, Graph, Node
+from fleetnas_search_spaces.ncnn_int8 import Int8Scales, int8_weights, is_vector_conv
 from fleetnas_search_spaces.operators import Activation, OperatorKind
 from fleetnas_search_spaces.weights import WeightFile, Weights
 
@@ -23,10 +26,13 @@ OUTPUT_BLOB = "logits"
 
 _MAGIC = 7767517
 _WEIGHTS_MAGIC = "fleetnas-weights 1"
-_FLOAT_FLAG = bytes(4)  # a weight array begins with a type tag, and zero means float32; a bias has none
+_FLOAT_FLAG = bytes(
+    4
+)  # a weight array begins with a type tag, and zero means float32; a bias or scale has none
 _ADDITION, _MULTIPLICATION = 0, 2
 _MAXIMUM, _AVERAGE = 0, 1
 _VALID = 1  # pooling windows that would reach beyond the padding are left out, as everywhere else
+_INT8_IN, _INT8_OUT = 1, 101  # a layer takes integers and gives floats; it gives integers too
 _HARD_ALPHA, _HARD_BETA = 1.0 / 6.0, 0.5
 
 # Inside a convolution or a linear layer: type and parameters.
@@ -67,19 +73,35 @@ class NcnnModel:
     weight_files: tuple[WeightFile, ...] = ()
 
 
-def emit_ncnn(graph: Graph, weights: Weights, *, key: str, external: bool = False) -> NcnnModel:
-    """Writes a network for inference at batch 1 in fp32, every batch normalisation folded into its convolution.
+def emit_ncnn(
+    graph: Graph,
+    weights: Weights,
+    *,
+    key: str,
+    external: bool = False,
+    input_ranges: Mapping[str, float] | None = None,
+) -> NcnnModel:
+    """Writes a network for inference at batch 1, every batch normalisation folded into its convolution.
+
+    In fp32, or where ``input_ranges`` are given with convolutions and linear layers in int8: one scale for each
+    output channel of the weights, one for the layer's input, and from convolution to convolution no floats.
 
     The result depends on the arguments alone. Input blob and output blob are ``INPUT_BLOB`` and ``OUTPUT_BLOB``.
 
     Args:
         key: The architecture's key, kept in ``weights_text``.
-        external: Refer to the weights' files instead of holding the values.
+        external: Refer to the weights' files instead of holding the values. They hold floats, which ncnn makes
+            integers of when it loads them.
+        input_ranges: By the name of each convolution and linear layer the largest magnitude of its input, as
+            ``int8_ranges.input_ranges`` finds it.
 
     Raises:
-        InvalidArgumentError: A node is no primitive, or ``external`` is asked for and the weights are not in files.
+        InvalidArgumentError: A node is no primitive or lacks its range, or ``external`` is asked for and the weights
+            are not in files.
     """
-    writer = _Writer(graph, weights, external)
+    writer = _Writer(
+        graph, weights, external, Int8Scales(graph, input_ranges) if input_ranges is not None else None
+    )
     for node in graph.nodes:
         writer.write(node)
     writer.name_output()
@@ -106,8 +128,9 @@ class _Layer:
 class _Writer:
     """Collects layers and the weight stream. A blob feeds one layer only, so a shared one goes through a Split."""
 
-    def __init__(self, graph: Graph, weights: Weights, external: bool) -> None:
+    def __init__(self, graph: Graph, weights: Weights, external: bool, int8: Int8Scales | None) -> None:
         self._weights = weights
+        self._int8 = int8
         self._external = external
         self._readers = _reader_counts(graph)
         channels, height_px, width_px = graph.input_shape
@@ -151,24 +174,27 @@ class _Writer:
         one = node.operator
         shape = (one.out_channels, one.in_channels // one.groups, one.kernel_px, one.kernel_px)
         has_bias = one.bias or one.batch_norm
+        if is_vector_conv(one):
+            return self._inner_product(node, sources, shape, has_bias)
         parameters = (
             f"0={one.out_channels} 1={one.kernel_px} 3={one.stride} 4={one.padding_px} 5={int(has_bias)} "
             f"6={shape[0] * shape[1] * one.kernel_px**2}"
         )
         if one.groups > 1:
             parameters += f" 7={one.groups}"
-        self._weight(f"{node.name}.weight", shape, shape[1] * one.kernel_px**2)
-        if has_bias:
-            self._weight(f"{node.name}.bias", (one.out_channels,), 0)
+        parameters += self._weights_and_bias(node, shape, has_bias)
         kind = "ConvolutionDepthWise" if one.groups > 1 else "Convolution"
         return self._weighted(kind, node, sources, parameters)
 
     def linear(self, node: Node, sources: tuple[str, ...]) -> str:
         one = node.operator
-        parameters = f"0={one.out_channels} 1={int(one.bias)} 2={one.out_channels * one.in_channels}"
-        self._weight(f"{node.name}.weight", (one.out_channels, one.in_channels), one.in_channels)
-        if one.bias:
-            self._weight(f"{node.name}.bias", (one.out_channels,), 0)
+        return self._inner_product(node, sources, (one.out_channels, one.in_channels), one.bias)
+
+    def _inner_product(
+        self, node: Node, sources: tuple[str, ...], shape: tuple[int, ...], has_bias: bool
+    ) -> str:
+        parameters = f"0={shape[0]} 1={int(has_bias)} 2={shape[0] * shape[1]}"
+        parameters += self._weights_and_bias(node, shape, has_bias)
         return self._weighted("InnerProduct", node, sources, parameters)
 
     def add(self, node: Node, sources: tuple[str, ...]) -> str:
@@ -185,6 +211,19 @@ class _Writer:
 
     def global_average_pool(self, node: Node, sources: tuple[str, ...]) -> str:
         return self._activated(node, self._layer("Pooling", node.name, sources, f"0={_AVERAGE} 4=1"))
+
+    def batch_norm(self, node: Node, sources: tuple[str, ...]) -> str:
+        """Folded it is a scale and a shift a channel."""
+        channels = node.operator.out_channels
+        self._weight(f"{node.name}.weight", (channels, 1, 1, 1), 1, flagged=False)
+        self._weight(f"{node.name}.bias", (channels,), 0, flagged=False)
+        return self._activated(node, self._layer("Scale", node.name, sources, f"0={channels} 1=1"))
+
+    def channel_shuffle(self, node: Node, sources: tuple[str, ...]) -> str:
+        return self._layer("ShuffleChannel", node.name, sources, f"0={node.operator.groups}")
+
+    def zero(self, node: Node, sources: tuple[str, ...]) -> str:
+        return self._layer("BinaryOp", node.name, sources, f"0={_MULTIPLICATION} 1=1 2={_number(0.0)}")
 
     def _weighted(self, kind: str, node: Node, sources: tuple[str, ...], parameters: str) -> str:
         """A layer with weights, which takes its activation in where ncnn can."""
@@ -218,8 +257,32 @@ class _Writer:
         else:
             self._blobs[node] = [blob]
 
-    def _weight(self, name: str, shape: tuple[int, ...], fan_in: int) -> None:
-        flag = _FLOAT_FLAG if len(shape) > 1 else b""
+    def _weights_and_bias(self, node: Node, shape: tuple[int, ...], has_bias: bool) -> str:
+        """A layer's part of the stream; returns the parameter that says how integers are scaled, if they are."""
+        name, fan_in = f"{node.name}.weight", math.prod(shape[1:])
+        int8 = self._int8 if self._int8 is not None and self._int8.covers(node) else None
+        scales = () if int8 is None else int8.weight_scales(self._weights.array(name, shape, fan_in))
+        if scales and not self._external:
+            self.content.append(int8_weights(self._weights.array(name, shape, fan_in), scales))
+        else:
+            self._weight(name, shape, fan_in)
+        if has_bias:
+            self._weight(f"{node.name}.bias", (shape[0],), 0, flagged=False)
+        if int8 is None:
+            return ""
+        output_scale = int8.output_scale(node)
+        self._values([*scales, int8.input_scale(node), *output_scale])
+        return f" 8={_INT8_OUT if output_scale else _INT8_IN}"
+
+    def _values(self, values: Sequence[float]) -> None:
+        """Numbers of the stream that belong to no tensor."""
+        if self._external:
+            self.parts.append("values " + " ".join(f"{one:.9g}" for one in values))
+        else:
+            self.content.append(np.asarray(values, "<f4").tobytes())
+
+    def _weight(self, name: str, shape: tuple[int, ...], fan_in: int, *, flagged: bool = True) -> None:
+        flag = _FLOAT_FLAG if flagged else b""
         if not self._external:
             self.content += [flag, self._weights.array(name, shape, fan_in).tobytes()]
             return
@@ -256,5 +319,8 @@ _EMITTERS: Mapping[OperatorKind, _Emitter] = MappingProxyType(
         OperatorKind.AVERAGE_POOL: _Writer.pool,
         OperatorKind.MAX_POOL: _Writer.pool,
         OperatorKind.GLOBAL_AVERAGE_POOL: _Writer.global_average_pool,
+        OperatorKind.BATCH_NORM: _Writer.batch_norm,
+        OperatorKind.CHANNEL_SHUFFLE: _Writer.channel_shuffle,
+        OperatorKind.ZERO: _Writer.zero,
     }
 )

@@ -233,6 +233,55 @@ def test_core_that_is_not_there_is_refused_with_those_that_are() -> None:
         HostDriver(core=4095)
 
 
+def batch_of(shelf: Any, lay_out: LayOut, *contents: bytes, anchor: bytes | None = None) -> tuple[Job, Path]:
+    """A job for networks that take turns, and its folder."""
+    job = shelf.job(content=contents[0], anchor=anchor)
+    others = [shelf.add(f"net-{number}.onnx", one) for number, one in enumerate(contents[1:], 2)]
+    names = tuple(one.path for one in others)
+    job = replace(job, files=(*job.files, *others), companion_files=names)
+    return job, lay_out(job)
+
+
+def test_networks_of_a_batch_take_turns_beside_the_anchor(
+    shelf: Any, lay_out: LayOut, make_network: Any
+) -> None:
+    contents = [make_network(size=size) for size in (64, 256, 128)]
+    job, folder = batch_of(shelf, lay_out, *contents, anchor=make_network(size=32))
+    # The looks at the anchor of so short a plan may differ on a busy machine; the rests are not what is tested.
+    job = replace(job, plan=replace(job.plan, drift_limit=10.0))
+    result, _ = driven(lambda driver: driver.measure(job, folder))
+    small, large, middle = (one.estimate.value for one in result.batch)
+    assert small < middle < large
+    assert {one.raw.candidate.rounds[-1] for one in result.batch} == {result.raw.anchor.rounds[-1]}
+    facts = dict(result.companions[0].evidence)
+    assert float(facts["anchor_before_ms"]) > 0.0
+    assert float(facts["load_ms"]) > 0.0
+
+
+def test_batch_without_an_anchor_has_no_looks_at_one(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    job, folder = batch_of(shelf, lay_out, make_network(), make_network(size=32))
+    result, _ = driven(lambda driver: driver.measure(job, folder))
+    assert len(result.batch) == 2
+    assert "anchor_before_ms" not in dict(result.evidence)
+
+
+def test_operators_are_told_where_they_were_asked_for(shelf: Any, lay_out: LayOut, make_network: Any) -> None:
+    job, folder = batch_of(shelf, lay_out, make_network(), make_network())
+    silent, _ = driven(lambda driver: driver.measure(job, folder))
+    told, _ = driven(lambda driver: driver.measure(replace(job, profile=True), folder))
+    assert [one.operators for one in silent.batch] == [(), ()]
+    assert [[one.kind for one in result.operators] for result in told.batch] == [["MatMul"]] * 2
+
+
+def test_refused_file_of_a_batch_is_named_by_its_number(
+    shelf: Any, lay_out: LayOut, make_network: Any
+) -> None:
+    job, folder = batch_of(shelf, lay_out, make_network(), make_network("NoSuchOperator"), make_network())
+    fault = fault_of(job, folder)
+    assert fault.kind is FaultKind.MODEL
+    assert "network 2 of 3: ONNX Runtime refuses 'net-2.onnx'" in str(fault)
+
+
 def test_driver_without_a_core_is_not_pinned() -> None:
     assert {target.core_set for target in HostDriver(core=-1).describe().targets} == {""}
 

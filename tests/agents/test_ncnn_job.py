@@ -14,6 +14,7 @@ from fleetnas_agents.ncnn_job import (
     job_text,
     measurement_of,
     network_files,
+    precision_of,
     sample_input,
 )
 from fleetnas_latency.measurement import Plan, StopReason, Verdict
@@ -87,7 +88,7 @@ def test_runner_is_told_the_plans_numbers() -> None:
     files = RunnerFiles(("/c/a", "/c/b"), ("/c/d", "/c/e"), "/c/i", {"w.f32": "/c/w"})
     plan = replace(Plan(), statistic=Statistic.CPU_P10, max_duration_s=7.5)
     lines = job_text(files, plan, (4, 5), 12.3).splitlines()
-    assert lines[0] == "fleetnas-job 1"
+    assert lines[0] == "fleetnas-job 2"
     assert {
         "candidate /c/a /c/b", "anchor /c/d /c/e", "input /c/i", "file w.f32 /c/w", "cores 4,5", "limit_s 13",
         "series cpu", "quantile 0.1", "max_duration_s 7.5", "thread_count 1",
@@ -120,3 +121,18 @@ def test_network_without_the_size_of_its_input_is_the_models_fault(param: str) -
 
 def test_fault_of_an_unknown_kind_is_a_crash() -> None:
     assert (fault_of("weather rain").kind, str(fault_of("weather rain"))) == (FaultKind.CRASH, "rain")
+
+
+@pytest.mark.parametrize(
+    ("layer", "precision"),
+    [
+        ("Convolution c 1 1 a b 0=8 8=1", "int8"),
+        ("ConvolutionDepthWise c 1 1 a b 0=8 7=8 8=101 9=1", "int8"),
+        ("Convolution c 1 1 a b 0=8 8=0", "fp32"),
+        ("Convolution c 1 1 a b 0=8 18=1", "fp32"),
+        ("Pooling c 1 1 a b 8=1", "fp32"),
+        ("", "fp32"),
+    ],
+)
+def test_precision_is_read_from_the_layers_with_weights(layer: str, precision: str) -> None:
+    assert precision_of(f"7767517\n1 1\n{layer}\n") == precision

@@ -67,6 +67,15 @@ def test_output_is_that_of_torch(runtime: Runtime, network: Network) -> None:
     assert loaded.precision is Precision.FP32
 
 
+def test_operators_are_told_by_those_that_have_a_profiler(runtime: Runtime, network: Network) -> None:
+    told = runtime.operator_times(network.path, 1, lambda: None)
+    assert (told != ()) == (runtime.name in ("onnxruntime", "openvino"))
+    if told:
+        assert sum(one.share for one in told) == pytest.approx(1.0)
+        assert [one.median_ms for one in told] == sorted((one.median_ms for one in told), reverse=True)
+        assert any("conv" in one.kind.lower() for one in told)
+
+
 def test_conversion_leaves_the_given_file_alone(runtime: Runtime, network: Network) -> None:
     before = network.path.read_bytes()
     runtime.convert(network.path)

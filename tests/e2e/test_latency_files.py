@@ -98,3 +98,63 @@ def test_network_of_another_origin_is_predicted_from_imported_operators(
     assert found["low_ms"] < found["mean_ms"] < found["high_ms"]
     assert found["shares"]["guessed"] > 0.9
     assert found["architecture"] == space.reference.key
+
+
+def test_types_of_one_device_are_imported_apart(
+    tmp_path: Path, text_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _latency(tmp_path, "import", str(text_table), "--device-model", "855")
+    assert _latency(tmp_path, "import", str(text_table), "--device-model", "855", "--precision", "int8") == 0
+    assert "2 of 2 latencies are new" in capsys.readouterr().out.splitlines()[-1]
+    assert _latency(tmp_path, "targets", "--json") == 0
+    assert [key.split("/")[5] for key in json.loads(capsys.readouterr().out)] == ["fp32", "int8"]
+
+
+def test_pack_of_the_package_is_listed_and_goes_into_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", "packs", "--json"]) == 0
+    listed = {one["pack"]: one for one in json.loads(capsys.readouterr().out)}
+    assert listed["pixel1-blocks"]["licence"] == "MIT"
+    assert _latency(tmp_path, "import", "--pack", "fbnet-pixel3") == 0
+    assert "300 of 300 latencies are new on pixel3" in capsys.readouterr().out
+    assert _latency(tmp_path, "predict", "7818488874147327324245", "--space", "fbnet", "--json") == 0
+    predicted = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert predicted["mean_ms"] == pytest.approx(17.5577, rel=0.02)
+    assert _latency(tmp_path, "import", "--pack", "fbnet-pixel4") == 1
+    assert "fbnet-pixel3" in capsys.readouterr().err
+    assert _latency(tmp_path, "import") == 1
+    assert "--pack NAME" in capsys.readouterr().err
+
+
+def test_latency_travels_in_parquet_and_in_the_network_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_search_spaces.emit_onnx import emit_onnx
+    from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
+    from fleetnas_search_spaces.weights import WeightPool
+
+    networks = tmp_path / "networks.csv"
+    networks.write_text("arch,latency_ms\n22222222,7.5\n")
+    _latency(tmp_path, "import", str(networks), "--device-model", "phone")
+    space, network = NASBenchMacro(), tmp_path / "net.onnx"
+    model = emit_onnx(space.graph(space.reference), WeightPool(None), key=space.reference.key)
+    network.write_bytes(model.model_bytes)
+    for file, more in ((network, ()), (tmp_path / "table.parquet", ("--device-model", "phone"))):
+        assert _latency(tmp_path, "export", str(file)) == 0
+        other = tmp_path / f"{file.stem}.db"
+        assert main(["latency", "import", str(file), *more, "--table", str(other)]) == 0
+        capsys.readouterr()
+        assert main(["latency", "query", "22222222", "--table", str(other), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["mean_ms"] == pytest.approx(7.5)
+
+
+def test_failed_export_leaves_the_old_file(
+    tmp_path: Path, text_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _latency(tmp_path, "import", str(text_table), "--device-model", "855")
+    network = tmp_path / "net.onnx"
+    network.write_bytes(b"no model")
+    assert _latency(tmp_path, "export", str(network)) == 1
+    assert network.read_bytes() == b"no model"
+    assert "ONNX" in capsys.readouterr().err

@@ -64,6 +64,33 @@ def test_table_shows_interval_verdict_and_evidence(network: Path, capsys: pytest
         assert word in shown
 
 
+def test_files_are_measured_in_turns_and_compared_with_the_first(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of the same name in another folder: neither hides the other.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "net.onnx").write_bytes(network.read_bytes())
+    files = [str(network), str(other / "net.onnx")]
+    code = main(["device", "measure", *files, "--no-anchor", "--json", *_QUICK])
+    found = _document(capsys)
+    assert [one["file"] for one in found["networks"]] == files
+    assert (code == 0) == all(one["verdict"] == "ok" for one in found["networks"])
+    assert found["networks"][0]["round_count"] == found["networks"][1]["round_count"]
+    (difference,) = found["differences"]
+    assert (difference["file"], difference["against"]) == (files[1], files[0])
+    assert difference["low"] <= difference["value"] <= difference["high"]
+
+
+def test_profile_shows_each_operator_with_its_share(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["device", "measure", str(network), "--profile", "--no-anchor", *_QUICK])
+    shown = capsys.readouterr().out
+    assert "MatMul" in shown
+    assert "100.0%" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -53,6 +53,22 @@ def test_search_finds_a_network_that_keeps_the_cap(
     assert "https://" not in page
 
 
+def test_search_measures_what_the_self_test_chose_and_says_so(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_controller.self_tests import SelfTestRecord, SelfTests
+    from fleetnas_controller.storage import open_database
+    from fleetnas_controller.trials import SqliteTrials
+
+    SelfTests(tmp_path).put(SelfTestRecord("replay", "t", 0.0, "cpu_median", 0.01, "text", "it repeats best"))
+    result = _search(made_up_table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "8")
+    assert result["statistics"]["replay"]["statistic"] == "cpu_median"
+    assert "it repeats best" in result["statistics"]["replay"]["reason"]
+    trials = SqliteTrials(open_database(tmp_path / "one" / "store.db")).trials("one")
+    targets = {reading.target for trial in trials for reading in trial.readings.values()}
+    assert all("cpu_median" in str(one) for one in targets)
+
+
 def test_same_seed_gives_the_same_search(
     made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +198,29 @@ def test_search_of_a_front_reports_networks_that_do_not_beat_one_another(
     sources = [one["latency_ms"]["replay"]["source"] for one in result["front"]]
     assert sources[0] == sources[-1] == "confirmed, replayed"
     assert "<h2>Front</h2>" in (tmp_path / "one" / "report.html").read_text()
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3", "--json"]) == 0
+    picks = json.loads(capsys.readouterr().out)["picks"]["replay"]
+    assert sorted(one["role"] for one in picks) == ["knee", "medoid", "medoid"]
+    assert sum(one["stands_for"] for one in picks) == len(result["front"])
+    assert main(["report", "one", "--runs-dir", str(tmp_path), "--pick", "3"]) == 0
+    page = (tmp_path / "one" / "report.html").read_text()
+    assert all(f"<td>{one['architecture']}</td>" in page for one in picks)
+    assert "<h2>Picks for replay</h2>" in page
+
+
+def test_search_starts_warm_and_from_named_networks(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--latency-drop", "20%", "--strategy", "random", "--budget", "6")
+    earlier = _search(made_up_table, tmp_path, capsys, *more)
+    named = tmp_path / "named.txt"
+    named.write_text("# by hand\n22222200\n\n2,1,2,2,2,2,0,0\n")
+    start = ("--name", "two", "--warm-start", "one", "--start-from", str(named))
+    later = _search(made_up_table, tmp_path, capsys, *more, *start)
+    assert later["warm_start"] == {"from": "one", "trials": 6, "accuracies": 6, "latencies": 6}
+    assert later["evaluations"] == earlier["evaluations"]
+    page = (tmp_path / "two" / "report.html").read_text()
+    assert page.index("search</td><td>22222200") < page.index("search</td><td>21222200")
 
 
 def test_store_of_a_newer_version_is_refused(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.builder import GraphBuilder, Tensor
-from fleetnas_search_spaces.emit_ncnn import INPUT_BLOB, OUTPUT_BLOB, NcnnModel, emit_ncnn
+from fleetnas_search_spaces.emit_ncnn import NcnnModel, emit_ncnn
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.graph import INPUT, Graph, Node
@@ -21,44 +21,8 @@ from fleetnas_search_spaces.weights import NamedWeights, WeightPool
 TOLERANCE = 1e-3
 
 
-def stream(model: NcnnModel) -> bytes:
-    """The weight stream that a ``.weights`` text describes."""
-    paths = {one.name: one.path for one in model.weight_files}
-    lines = [line for line in model.weights_text.splitlines()[1:] if not line.startswith("#")]
-    parts = [bytes(4) if line == "float32" else _part(paths, *line.split()) for line in lines]
-    return b"".join(parts)
-
-
-def _part(paths: dict[str, Path], name: str, size: str) -> bytes:
-    return paths[name].read_bytes()[: int(size)]
-
-
-@pytest.fixture
-def run_ncnn(tmp_path: Path) -> Callable[[NcnnModel, tuple[int, ...]], NDArray[np.float32]]:
-    ncnn = pytest.importorskip(
-        "ncnn", reason="the package ncnn is not installed: pip install 'fleetnas[ncnn]'"
-    )
-
-    def run(model: NcnnModel, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        network = ncnn.Net()
-        network.opt.num_threads = 1
-        for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
-            setattr(network.opt, name, False)
-        assert network.load_param_mem(model.param_text) == 0
-        (tmp_path / "net.bin").write_bytes(model.bin_bytes or stream(model))
-        assert network.load_model(str(tmp_path / "net.bin")) == 0
-        extractor = network.create_extractor()
-        values = feed(shape)  # a Mat does not keep its array alive
-        extractor.input(INPUT_BLOB, ncnn.Mat(values).clone())
-        status, output = extractor.extract(OUTPUT_BLOB)
-        assert status == 0
-        return np.array(output).ravel()
-
-    return run
-
-
-def feed(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+def feed(graph: Graph) -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal(graph.input_shape).astype(np.float32)
 
 
 def run_onnx(graph: Graph, weights: WeightPool | NamedWeights) -> NDArray[np.float32]:
@@ -66,7 +30,7 @@ def run_onnx(graph: Graph, weights: WeightPool | NamedWeights) -> NDArray[np.flo
 
     content = emit_onnx(graph, weights, key="k").model_bytes
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"input": feed(graph.input_shape)[np.newaxis]})[0]).ravel()
+    return np.asarray(session.run(None, {"input": feed(graph)[np.newaxis]})[0]).ravel()
 
 
 def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
@@ -75,14 +39,10 @@ def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> float
     return float(np.abs(first - second).max() / np.abs(second).max())
 
 
-Run = Callable[[NcnnModel, tuple[int, ...]], NDArray[np.float32]]
+Run = Callable[[NcnnModel, NDArray[np.float32]], NDArray[np.float32]]
 
 
-# Their channel shuffles and batch normalisations of their own have no writer for ncnn yet.
-UNWRITTEN = ("fbnet", "nas-bench-201")
-
-
-@pytest.fixture(params=[one for one in space_names() if one not in UNWRITTEN])
+@pytest.fixture(params=space_names())
 def drawn(request: pytest.FixtureRequest) -> tuple[SearchSpace, Architecture]:
     found = space(request.param)
     return found, found.canonical(found.sample(Random(3)))
@@ -93,21 +53,13 @@ def test_every_space_gives_what_onnx_runtime_gives(
 ) -> None:
     found, architecture = drawn
     graph = found.graph(architecture)
-    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key=architecture.key), graph.input_shape)
+    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key=architecture.key), feed(graph))
     assert difference(output, run_onnx(graph, WeightPool(None))) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", UNWRITTEN)
-def test_space_with_an_operator_that_has_no_writer_is_told(name: str) -> None:
-    found = space(name)
-    graph = found.graph(found.sample(Random(0)))
-    with pytest.raises(
-        InvalidArgumentError, match=r"is a (channel_shuffle|batch_norm), which is no primitive"
-    ):
-        emit_ncnn(graph, WeightPool(None), key="k")
-
-
-def test_weights_in_shared_files_are_the_same_stream(tmp_path: Path) -> None:
+def test_weights_in_shared_files_are_the_same_stream(
+    tmp_path: Path, stream: Callable[[NcnnModel], bytes]
+) -> None:
     graph = space("nas-bench-macro").graph(space("nas-bench-macro").reference)
     pool = WeightPool(tmp_path)
     inside, outside = (emit_ncnn(graph, pool, key="k", external=one) for one in (False, True))
@@ -136,6 +88,9 @@ BLOCKS: dict[str, Callable[[GraphBuilder, Tensor], Tensor]] = {
     "grouped_conv": lambda b, x: b.conv("conv", x, 16, kernel_px=3, groups=4, stride=2),
     "shared_input": lambda b, x: b.add("sum", x, b.conv("conv", x, 8), activation=Activation.RELU),
     "squeeze_excite": squeeze_excite,
+    "batch_norm": lambda b, x: b.batch_norm("norm", x, activation=Activation.RELU),
+    "channel_shuffle": lambda b, x: b.channel_shuffle("shuffle", x, groups=4),
+    "zero": lambda b, x: b.add("sum", x, b.zero("zero", b.conv("conv", x, 8))),
     "linear": lambda b, x: b.linear("linear", b.global_average_pool("pool", x), 5),
 }
 
@@ -143,7 +98,7 @@ BLOCKS: dict[str, Callable[[GraphBuilder, Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", BLOCKS)
 def test_every_primitive_gives_what_onnx_runtime_gives(name: str, run_ncnn: Run) -> None:
     graph = one_block(BLOCKS[name])
-    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key="k"), graph.input_shape)
+    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key="k"), feed(graph))
     assert difference(output, run_onnx(graph, WeightPool(None))) < TOLERANCE
 
 
@@ -158,7 +113,7 @@ def test_every_activation_gives_what_onnx_runtime_gives(
         return builder.activation("function", builder.conv("conv", x, 8), activation)
 
     graph = one_block(build)
-    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key="k"), graph.input_shape)
+    output = run_ncnn(emit_ncnn(graph, WeightPool(None), key="k"), feed(graph))
     assert difference(output, run_onnx(graph, WeightPool(None))) < TOLERANCE
 
 

@@ -3,33 +3,38 @@
 A piece that is missing (an sshd, the built runner) skips the test on a user's machine and fails it under CI=true.
 """
 
+import asyncio
 import hashlib
 import importlib.util
 import os
 import shutil
-import socket
-import stat
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
-from fleetnas_agents.jobs import Job, Lease, ModelFile
+from fleetnas_agents.jobs import Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.shells.shell import Opener
+from fleetnas_controller.client import FleetClient
+from fleetnas_controller.operator import operator_token
+from fleetnas_controller.retries import FleetSettings
+from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.builder import GraphBuilder
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.graph import Graph
+from fleetnas_search_spaces.int8_ranges import input_ranges
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 from fleetnas_search_spaces.weights import WeightPool
 
 HERE = Path(__file__).parent
-WAIT_S = 20.0
 QUICK = Plan(
     min_duration_s=0.02,
     max_duration_s=1.0,
@@ -61,15 +66,8 @@ def _load(name: str) -> Any:
 
 
 Cable = _load("cable").Cable
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline_s = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline_s:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"it did not happen in time: {what}")
+_devices = _load("devices")
+script, sshd_path, until = _devices.script, _devices.sshd_path, _devices.until
 
 
 class StandIn(Protocol):
@@ -86,153 +84,12 @@ class StandIn(Protocol):
     def close(self) -> None: ...
 
 
-class Phone:
-    """An adb daemon double, reached through the real adb server."""
-
-    def __init__(self, home: Path, *, machine: str, auth: bool = False) -> None:
-        self.home = home
-        (home / "bin").mkdir(parents=True)
-        (home / "control").mkdir()
-        script(
-            home / "bin" / "getprop",
-            f"""case $1 in
-ro.product.manufacturer) echo FleetNAS;; ro.product.model) echo Double;; ro.board.platform) echo paper;;
-ro.product.cpu.abi) echo {machine};; esac""",
-        )
-        script(
-            home / "bin" / "dumpsys",
-            """case $1 in battery) echo "Current Battery Service state:"
-echo "  AC powered: false"; echo "  level: 81"; echo "  temperature: 291"; echo "  status: 2";;
-power) echo "  mWakefulness=Awake";; thermalservice) echo "Thermal Status: 0";; esac""",
-        )
-        options = ["--auth"] if auth else []
-        command = [sys.executable, str(HERE / "adbd.py"), str(home), str(home / "port"), *options]
-        self._process = subprocess.Popen(command)
-        until((home / "port").exists, "the daemon listens")
-        self.cable = Cable(int((home / "port").read_text()))
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "device"
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.cable.port}"
-
-    def opener(self, wait_s: float = 5.0) -> Opener:
-        from fleetnas_agents.drivers.adb import PhoneFinder
-
-        return PhoneFinder(connect=self.address, wait_s=wait_s)
-
-    def profile(self) -> Any:
-        from fleetnas_agents.drivers.adb import AndroidProfile
-
-        return AndroidProfile()
-
-    def agent_options(self) -> list[str]:
-        return ["--driver", "adb", "--connect", self.address]
-
-    def close(self) -> None:
-        self.cable.close()
-        self._process.kill()
-        self._process.wait()
-
-
-class Board:
-    """A real sshd on a high loopback port, with keys of its own."""
-
-    def __init__(self, home: Path, *, machine: str) -> None:
-        self.home = home
-        (home / "bin").mkdir(parents=True)
-        script(home / "bin" / "uname", f"echo {machine}")
-        for name in ("host_key", "user_key", "other_key"):
-            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(home / name)]
-            subprocess.run(make, check=True)
-        shutil.copy(home / "user_key.pub", home / "authorized_keys")
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)
-        self.cable = Cable(self._start())
-        key = " ".join((home / "host_key.pub").read_text().split()[:2])
-        (home / "known_hosts").write_text(f"[127.0.0.1]:{self.cable.port} {key}\n")
-
-    def _start(self) -> int:
-        port = _free_port()
-        (self.home / "sshd_config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.home}/host_key\nPidFile none\nStrictModes no\n"
-            f"AuthorizedKeysFile {self.home}/authorized_keys\nUsePAM no\nPasswordAuthentication no\n"
-            "KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nPermitRootLogin prohibit-password\n"
-            # SHLVL: else bash reads this machine's own .bashrc, whatever that takes.
-            f"SetEnv SHLVL=2 PATH={self.home}/bin:/usr/local/bin:/usr/bin:/bin\n"
-        )
-        command = [str(sshd_path()), "-D", "-e", "-f", str(self.home / "sshd_config")]
-        with (self.home / "sshd.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stderr=log)
-        until(lambda: _answers(port), "the sshd listens")
-        return port
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "device"
-
-    @property
-    def address(self) -> str:
-        return f"{os.environ.get('USER') or 'root'}@127.0.0.1:{self.cable.port}"
-
-    def opener(self, wait_s: float = 5.0) -> Opener:
-        from fleetnas_agents.drivers.ssh import BoardFinder
-        from fleetnas_agents.shells.ssh import parse_ssh_address
-
-        return BoardFinder(
-            parse_ssh_address(self.address),
-            key_file=self.home / "user_key",
-            known_hosts=self.home / "known_hosts",
-            wait_s=wait_s,
-        )
-
-    def profile(self) -> Any:
-        from fleetnas_agents.drivers.ssh import BoardProfile
-
-        return BoardProfile()
-
-    def agent_options(self) -> list[str]:
-        files = ["--key", str(self.home / "user_key"), "--known-hosts", str(self.home / "known_hosts")]
-        return ["--driver", "ssh", "--ssh", self.address, *files]
-
-    def close(self) -> None:
-        self.cable.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def script(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return path
-
-
-def sshd_path() -> str | None:
-    return shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="session")
 def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An adb server of the tests' own, which never sees the user's phones or keys."""
     adbutils = pytest.importorskip("adbutils", reason="the package adbutils is not installed")
     home = tmp_path_factory.mktemp("adb")
-    environment = {"ANDROID_ADB_SERVER_PORT": str(_free_port()), "HOME": str(home), "ADB_MDNS": "0"}
+    environment = {"ANDROID_ADB_SERVER_PORT": str(_devices.free_port()), "HOME": str(home), "ADB_MDNS": "0"}
     adb = adbutils.adb_path()
     need(Path(adb).exists() or shutil.which(adb), "there is no adb here")
     start = subprocess.run(
@@ -249,13 +106,13 @@ def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 @pytest.fixture
 def make_phone(
     _adb_server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Phone]]:
+) -> Iterator[Callable[..., Any]]:
     for name, value in _adb_server.items():
         monkeypatch.setenv(name, value)
-    made: list[Phone] = []
+    made: list[Any] = []
 
-    def make(machine: str = "x86_64", *, auth: bool = False) -> Phone:
-        made.append(Phone(tmp_path / f"phone{len(made)}", machine=machine, auth=auth))
+    def make(machine: str = "x86_64", *, auth: bool = False) -> Any:
+        made.append(_devices.Phone(Cable, tmp_path / f"phone{len(made)}", machine=machine, auth=auth))
         return made[-1]
 
     yield make
@@ -264,13 +121,13 @@ def make_phone(
 
 
 @pytest.fixture
-def make_board(tmp_path: Path) -> Iterator[Callable[..., Board]]:
+def make_board(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     pytest.importorskip("paramiko", reason="the package paramiko is not installed")
     need(sshd_path() and shutil.which("ssh-keygen"), "there is no sshd here: apt-get install openssh-server")
-    made: list[Board] = []
+    made: list[Any] = []
 
-    def make(machine: str = "x86_64") -> Board:
-        made.append(Board(tmp_path / f"board{len(made)}", machine=machine))
+    def make(machine: str = "x86_64") -> Any:
+        made.append(_devices.Board(Cable, tmp_path / f"board{len(made)}", machine=machine))
         return made[-1]
 
     yield make
@@ -296,8 +153,11 @@ def device(request: pytest.FixtureRequest, make_device: Callable[..., StandIn]) 
 
 @pytest.fixture
 def make_driver() -> Callable[..., ShellDriver]:
-    def make(device: StandIn, runner: Path, *, wait_s: float = 5.0, folder: str = "") -> ShellDriver:
-        options = ShellOptions(folder=folder or str(device.folder), runner=runner, cores=(), stand_in="test")
+    def make(
+        device: StandIn, runner: Path, *, wait_s: float = 5.0, folder: str = "", owner: str = "agent"
+    ) -> ShellDriver:
+        place = folder or str(device.folder)
+        options = ShellOptions(folder=place, runner=runner, cores=(), stand_in="test", owner=owner)
         return ShellDriver(device.opener(wait_s), device.profile(), options)
 
     return make
@@ -324,7 +184,7 @@ def fake_runner(tmp_path: Path) -> Callable[[str], Path]:
     """A shell script in the runner's place."""
 
     def make(body: str) -> Path:
-        version = '{"protocol":1,"ncnn":"fake","target":"x86_64"}'
+        version = '{"protocol":2,"ncnn":"fake","target":"x86_64"}'
         return script(
             tmp_path / "runner.sh",
             f"[ \"$1\" = --version ] && echo '{version}' && exit 0\necho started $$\n{body}",
@@ -347,14 +207,15 @@ def make_job(tmp_path: Path) -> Callable[..., tuple[Job, Path]]:
 
     def make(
         graph: Graph | None = None, *, anchor: bool = True, plan: Plan = QUICK, silence_s: float = 10.0,
-        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None,
+        total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None, int8: bool = False,
     ) -> tuple[Job, Path]:  # fmt: skip
         folder = tmp_path / "job"
         pool = WeightPool(folder)
         networks = {"net": graph or small_graph()} | ({"anchor": small_graph(4)} if anchor else {})
         folder.mkdir(exist_ok=True)
         for name, one in networks.items():
-            model = emit_ncnn(one, pool, key=name, external=True)
+            ranges = input_ranges(one, pool, [np.ones(one.input_shape, np.float32)]) if int8 else None
+            model = emit_ncnn(one, pool, key=name, external=True, input_ranges=ranges)
             (folder / f"{name}.param").write_text(model.param_text)
             (folder / f"{name}.weights").write_text(model.weights_text)
         change(folder)
@@ -399,6 +260,112 @@ def emulated(tmp_path: Path, built_runner: Callable[..., Path]) -> Callable[[str
         return script(tmp_path / f"{target}.sh", f'exec {emulator} -cpu {cpu} {built_runner(target)} "$@"')
 
     return make
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, int], Path]]:
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size_kib: int) -> Path:
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a small file system is not allowed here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def fault_of() -> Callable[[Any, Job, Path], MeasureError]:
+    """The fault that a job ends with, which must be one line."""
+
+    def measured(driver: Any, job: Job, folder: Path) -> MeasureError:
+        async def run() -> None:
+            try:
+                await driver.measure(job, folder)
+            finally:
+                await driver.close()
+
+        with pytest.raises(MeasureError) as caught:
+            asyncio.run(run())
+        assert "\n" not in str(caught.value)
+        return caught.value
+
+    return measured
+
+
+@pytest.fixture
+def left_in() -> Callable[[StandIn], list[str]]:
+    """What a job has left on the device: anything but whole files in the cache."""
+
+    def find(device: StandIn) -> list[str]:
+        jobs = [one.name for one in (device.folder / "jobs").iterdir()]
+        return jobs + [one.name for one in (device.folder / "cache").glob("*.part")]
+
+    return find
+
+
+@pytest.fixture
+def is_measuring(processes_of: Callable[[StandIn], list[str]]) -> Callable[[StandIn], bool]:
+    """Whether a runner is at a job on the device."""
+
+    def look(device: StandIn) -> bool:
+        return any("--exit-with-stdin" in line for line in processes_of(device))
+
+    return look
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[FleetClient]:
+    """Of a controller that serves ``tmp_path/fleet`` from a thread of its own."""
+    loop = asyncio.new_event_loop()
+    started: Future[str] = Future()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        server = ControllerServer(tmp_path / "fleet", "127.0.0.1:0", settings=FleetSettings(retry_base_s=0.2))
+        started.set_result(await server.start())
+        await stopping.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    address = started.result(60.0)
+    found = FleetClient(address, operator_token(tmp_path / "fleet"))
+    found.address = address  # type: ignore[attr-defined]
+    yield found
+    found.close()
+    loop.call_soon_threadsafe(stopping.set)
+    thread.join(60.0)
+    loop.close()
+
+
+@pytest.fixture
+def join(
+    client: FleetClient, tmp_path: Path, built_runner: Callable[..., Path]
+) -> Iterator[Callable[..., Any]]:
+    """Starts ``fleetnas-agent`` for a device, as a user does."""
+    agents: list[subprocess.Popen[bytes]] = []
+
+    def start(device: Any, name: str = "d") -> subprocess.Popen[bytes]:
+        token = client.create_join_token(device_id=name, use_count=1).secret
+        options = [
+            *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
+            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / f"agent-{name}"),
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
+        with (tmp_path / "agent.log").open("ab") as log:
+            agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
+        return agents[-1]
+
+    yield start
+    for one in agents:
+        one.terminate()
+        one.wait(30.0)
 
 
 @pytest.fixture(name="need", scope="session")

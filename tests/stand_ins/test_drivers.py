@@ -1,8 +1,10 @@
 """Phones and boards through their real links, with the real runner or a script in its place."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,15 +38,16 @@ def test_network_is_measured_beside_its_anchor(
     assert {"cores", "max_rss_kib", "platform", "runtime_version"} <= set(dict(result.evidence))
 
 
+@pytest.mark.parametrize("name", ["mobilenet-v2", "fbnet", "nas-bench-201"])
 def test_output_is_what_onnx_runtime_gives_on_the_host(
-    device: Any, make_driver: Any, built_runner: Any, make_job: Any
+    name: str, make_board: Any, make_driver: Any, built_runner: Any, make_job: Any
 ) -> None:
     import onnxruntime
 
-    found = space("mobilenet-v2")
-    graph = found.graph(found.reference)
+    found = space(name)
+    graph = found.graph(found.sample(Random(3)))
     job, folder = make_job(graph, anchor=False)
-    result, _ = measured(make_driver(device, built_runner()), job, folder)
+    result, _ = measured(make_driver(make_board(), built_runner()), job, folder)
     content = emit_onnx(graph, WeightPool(folder), key="k").model_bytes
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     feed = np.random.default_rng(0).standard_normal((1, *graph.input_shape)).astype(np.float32)
@@ -68,6 +71,8 @@ def test_phone_tells_of_its_battery_and_heat(
     facts = dict(result.evidence)
     assert (facts["battery_percent"], facts["battery_status"]) == ("81", "charging")
     assert (facts["wakefulness"], facts["thermal_status"]) == ("awake", "0")
+    assert (facts["battery_plugged"], facts["battery_charge_uah"]) == ("usb", "not available")
+    assert facts["energy_j_per_run"].startswith("not available")
     assert target.device_model == "FleetNAS Double (paper)"
 
 
@@ -94,19 +99,23 @@ def test_nothing_but_the_cache_is_left_on_the_device(
 ) -> None:
     job, folder = make_job()
     measured(make_driver(device, built_runner()), job, folder)
-    assert [one.name for one in (device.folder / "jobs").iterdir()] == [".writable"]
+    assert list((device.folder / "jobs").iterdir()) == []
     assert not list((device.folder / "cache").glob("*.part"))
 
 
 def test_what_an_agent_that_died_has_left_is_swept_out(
     device: Any, make_driver: Any, fake_runner: Any
 ) -> None:
-    (device.folder / "jobs" / "old").mkdir(parents=True)
-    (device.folder / "cache").mkdir()
-    (device.folder / "cache" / "abc.part").write_bytes(b"half")
+    ours, old, others = "agent-1", "other-1", "other-2"
+    (device.folder / "cache").mkdir(parents=True)
+    for name in (ours, old, others):
+        (device.folder / "jobs" / name).mkdir(parents=True)
+        (device.folder / "cache" / f"abc.{name}-x.part").write_bytes(b"half")
+    for place in (device.folder / "jobs" / old, device.folder / "cache" / f"abc.{old}-x.part"):
+        os.utime(place, (1e9, 1e9))
     make_driver(device, fake_runner("exit 1")).describe()
-    assert not (device.folder / "jobs" / "old").exists()
-    assert not list((device.folder / "cache").glob("*.part"))
+    assert [one.name for one in (device.folder / "jobs").iterdir()] == [others]
+    assert [one.name for one in (device.folder / "cache").glob("*.part")] == [f"abc.{others}-x.part"]
 
 
 def test_weights_in_one_bin_file_serve_as_well(
@@ -156,8 +165,10 @@ def test_arm_runner_gives_the_same_output_on_the_oldest_cpu_it_claims(
     make_job: Any,
     emulated: Callable[[str, str], Path],
 ) -> None:
-    job, folder = make_job()
-    native, _ = measured(make_driver(make_device(kind), built_runner()), job, folder)
-    arm = make_device(kind, machine)
-    result, _ = measured(make_driver(arm, emulated(target, cpu)), job, folder)
-    assert digests_agree(result.digest, native.digest, 1e-4)
+    arm = make_driver(make_device(kind, machine), emulated(target, cpu))
+    native = make_driver(make_device(kind), built_runner())
+    for int8, tolerance in ((False, 1e-4), (True, 0.02)):
+        job, folder = make_job(int8=int8)
+        (found, target_of), (wanted, _) = (measured(one, job, folder) for one in (arm, native))
+        assert digests_agree(found.digest, wanted.digest, tolerance)
+        assert target_of.precision == ("int8" if int8 else "fp32")

@@ -1,76 +1,17 @@
 """From a served controller and a join token to a measured MobileNetV2 on a phone and on a board."""
 
-import asyncio
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import MeasurementRequest, MeasurementState, ModelFile, Selector
-from fleetnas_controller.operator import operator_token
-from fleetnas_controller.retries import FleetSettings
-from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
 
 QUICK = Plan(min_duration_s=0.2, max_duration_s=2.0, min_round_count=2, warmup_min_s=0.1, warmup_cap_s=0.5)
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[FleetClient]:
-    """Of a controller that serves ``tmp_path/fleet`` from a thread of its own."""
-    loop = asyncio.new_event_loop()
-    started: Future[str] = Future()
-    stopping = asyncio.Event()
-
-    async def serve() -> None:
-        server = ControllerServer(tmp_path / "fleet", "127.0.0.1:0", settings=FleetSettings(retry_base_s=0.2))
-        started.set_result(await server.start())
-        await stopping.wait()
-        await server.stop()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    address = started.result(60.0)
-    found = FleetClient(address, operator_token(tmp_path / "fleet"))
-    found.address = address  # type: ignore[attr-defined]
-    yield found
-    found.close()
-    loop.call_soon_threadsafe(stopping.set)
-    thread.join(60.0)
-    loop.close()
-
-
-@pytest.fixture
-def join(
-    client: FleetClient, tmp_path: Path, built_runner: Callable[..., Path]
-) -> Iterator[Callable[..., Any]]:
-    """Starts ``fleetnas-agent`` for a device, as a user does."""
-    agents: list[subprocess.Popen[bytes]] = []
-
-    def start(device: Any) -> None:
-        token = client.create_join_token(device_id="d", use_count=1).secret
-        options = [
-            *device.agent_options(), "--device-folder", str(device.folder), "--runner", str(built_runner()),
-            "--stand-in", "x86_64-double", "--state-dir", str(tmp_path / "agent"),
-        ]  # fmt: skip
-        command = [sys.executable, "-m", "fleetnas_agents.cli", "--controller", client.address, *options]  # type: ignore[attr-defined]
-        with (tmp_path / "agent.log").open("wb") as log:
-            agents.append(subprocess.Popen(command, env=os.environ | {"FLEETNAS_TOKEN": token}, stderr=log))
-
-    yield start
-    for one in agents:
-        one.terminate()
-        one.wait(30.0)
 
 
 def ask(client: FleetClient, tmp_path: Path, name: str) -> str:
@@ -103,6 +44,48 @@ def test_served_device_measures_a_mobilenet_v2(
     assert record.target.stand_in == "x86_64-double"
     assert record.target.runtime == "ncnn"
     assert record.attempt_count == 1
+
+
+def test_job_whose_device_is_gone_for_good_is_done_on_another(
+    make_device: Callable[..., Any],
+    client: FleetClient,
+    join: Callable[..., Any],
+    tmp_path: Path,
+    is_measuring: Callable[[Any], bool],
+    until: Any,
+) -> None:
+    devices = {"devices/p": make_device("phone"), "devices/b": make_device("board")}
+    for name, device in devices.items():
+        join(device, name.removeprefix("devices/"))
+    until(lambda: len(client.list_devices()) == 2, "both have joined")
+    name = ask(client, tmp_path, "m")
+    until(lambda: any(map(is_measuring, devices.values())), "one of them measures")
+    holder = client.get_measurement(name).device
+    devices[holder].cable.pull()
+    record = done(client, name, tmp_path)
+    assert record.device in devices
+    assert record.device != holder
+
+
+def test_agent_that_is_killed_in_mid_run_leaves_nothing_and_its_job_is_done_once_it_is_back(
+    device: Any,
+    client: FleetClient,
+    join: Callable[..., Any],
+    tmp_path: Path,
+    processes_of: Callable[..., Any],
+    is_measuring: Callable[[Any], bool],
+    left_in: Callable[[Any], list[str]],
+    until: Any,
+) -> None:
+    agent = join(device)
+    name = ask(client, tmp_path, "m")
+    until(lambda: is_measuring(device), "the runner measures")
+    agent.kill()
+    agent.wait()
+    until(lambda: not processes_of(device), "the runner ended itself")
+    join(device)
+    assert done(client, name, tmp_path).state is MeasurementState.DONE
+    assert not left_in(device)
 
 
 def test_job_whose_cable_is_pulled_is_done_once_the_device_is_back(

@@ -42,7 +42,7 @@ def ran(command: list[str]) -> "subprocess.CompletedProcess[str]":
 
 def test_runner_says_its_version(built_runner: Any) -> None:
     content = json.loads(ran([str(built_runner()), "--version"]).stdout)
-    assert content == {"protocol": 1, "ncnn": "20261020", "target": "x86_64"}
+    assert content == {"protocol": 2, "ncnn": "20261020", "target": "x86_64"}
 
 
 def test_runner_tells_of_itself_of_its_progress_and_of_the_result(built_runner: Any, job_file: Any) -> None:
@@ -95,11 +95,11 @@ def test_runner_ends_at_its_own_limit(built_runner: Any, job_file: Any) -> None:
 
 BROKEN_JOBS = {
     "no file": None,
-    "another version": "fleetnas-job 2\n",
-    "an unknown field": "fleetnas-job 1\ncolour red\n",
-    "a word for a number": "fleetnas-job 1\nlevel high\n",
-    "no candidate": "fleetnas-job 1\ninput x\n",
-    "no such network": "fleetnas-job 1\ncandidate no such\ninput x\n",
+    "another version": "fleetnas-job 1\n",
+    "an unknown field": "fleetnas-job 2\ncolour red\n",
+    "a word for a number": "fleetnas-job 2\nlevel high\n",
+    "no candidate": "fleetnas-job 2\ninput x\n",
+    "no such network": "fleetnas-job 2\ncandidate no such\ninput x\n",
 }
 
 

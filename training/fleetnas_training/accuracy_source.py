@@ -1,65 +1,25 @@
-"""Where an architecture's accuracy comes from: today, a table of published trainings."""
+"""The accuracy sources by name: today, tables of published trainings."""
 
-__all__ = ["Accuracy", "AccuracySource", "PublishedTable", "accuracy_source", "accuracy_source_names"]
+__all__ = ["PublishedTable", "accuracy_source", "accuracy_source_names"]
 
 import csv
 import gzip
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
 from io import StringIO
-from typing import Protocol
 
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
+from fleetnas_training.accuracy import Accuracy, AccuracySource
+from fleetnas_training.curve_table import NAS_BENCH_201, read_nas_bench_201
 
 _MACRO = "table:nas-bench-macro"
 _SINGLE = ":single"
 _MACRO_FILE = "nas_bench_macro_cifar10.csv.gz"
 _MACRO_PX = 32
 _MACRO_TRAINING = "50 epochs on CIFAR-10, test set, NAS-Bench-Macro"
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """An accuracy and what it is worth.
-
-    Attributes:
-        value_percent: Top-1.
-        std_percent: Standard deviation of the value as an estimate of the mean over many trainings.
-        fidelity: What was trained and tested, in words; reports say it next to the figure.
-        source: Name of the source.
-    """
-
-    value_percent: float
-    std_percent: float
-    fidelity: str
-    source: str
-
-
-class AccuracySource(Protocol):
-    """Gives accuracies, at one fidelity."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def noisy(self) -> bool:
-        """Whether another draw may give another accuracy (``Problem.accuracy_noise``)."""
-        ...
-
-    def evaluate(self, architecture: Architecture, draw: int) -> Accuracy:
-        """The accuracy of a canonical architecture.
-
-        Args:
-            draw: Number of the training, for instance the trial's; the same draw gives the same accuracy.
-
-        Raises:
-            NotFoundError: The source does not know the architecture.
-        """
-        ...
 
 
 class PublishedTable:
@@ -115,7 +75,7 @@ class PublishedTable:
 
 def accuracy_source_names() -> tuple[str, ...]:
     """Every text that ``accuracy_source`` understands."""
-    return (_MACRO, _MACRO + _SINGLE)
+    return (_MACRO, _MACRO + _SINGLE, NAS_BENCH_201)
 
 
 def accuracy_source(text: str, *, seed: int = 0) -> AccuracySource:
@@ -123,17 +83,21 @@ def accuracy_source(text: str, *, seed: int = 0) -> AccuracySource:
 
     Args:
         text: ``table:nas-bench-macro`` (mean of the three published trainings; deterministic) or
-            ``table:nas-bench-macro:single`` (one of the three; noisy).
+            ``table:nas-bench-macro:single`` (one of the three; noisy), ``table:nas-bench-201`` (after 12 and 200
+            epochs; deterministic).
         seed: Decides, with architecture and draw, which training a noisy source gives.
 
     Raises:
         NotFoundError: No source of that name; the message names the near ones.
         InvalidArgumentError: Empty text.
+        FailedPreconditionError: A table that does not come with the package is not there.
     """
     if not text:
         raise InvalidArgumentError(f"no accuracy source given; {near_names(_MACRO, accuracy_source_names())}")
     if text not in accuracy_source_names():
         raise NotFoundError(f"no accuracy source '{text}'; {near_names(text, accuracy_source_names())}")
+    if text == NAS_BENCH_201:
+        return read_nas_bench_201()
     single = text.endswith(_SINGLE)
     return PublishedTable(text, _read_macro(), single=single, described=_MACRO_TRAINING, seed=seed)
 

@@ -35,8 +35,6 @@ class Kernel:
         architecture: Standard deviation of ``d``.
         noise: Standard deviation of ``e``; 0 where the source is deterministic.
         jitter: Variance added to the diagonal for the sake of the Cholesky factor.
-        groups: Number of each feature's group, shape ``(D,)``: features of one group share a length scale. None:
-            each feature has its own.
     """
 
     lengths: Floats
@@ -45,20 +43,18 @@ class Kernel:
     architecture: float = 0.1
     noise: float = 0.1
     jitter: float = 1e-6
-    groups: Ints | None = None
 
     @staticmethod
-    def prior(feature_count: int, *, noisy: bool, fine: float = 0.1, groups: Ints | None = None) -> "Kernel":
+    def prior(feature_count: int, *, noisy: bool, fine: float = 0.1) -> "Kernel":
         """The medians of the prior, from which fitting starts.
 
         Args:
             noisy: Whether repeated observations of one architecture differ.
             fine: Median of the per-architecture term and of the noise.
-            groups: See ``Kernel``; whole numbers from 0 without a gap.
         """
         lengths = np.full(feature_count, math.sqrt(max(feature_count, 1)))
         noise, jitter = (fine, 1e-6) if noisy else (0.0, 1e-4)
-        return Kernel(lengths, architecture=fine, noise=noise, jitter=jitter, groups=groups)
+        return Kernel(lengths, architecture=fine, noise=noise, jitter=jitter)
 
     @property
     def noise_variance(self) -> float:
@@ -133,22 +129,19 @@ class _Posterior:
         self._targets = targets
         self._prior = prior
         self._noisy = prior.noise > 0.0
-        self._groups = np.arange(features.shape[1]) if prior.groups is None else prior.groups
-        self._first = np.unique(self._groups, return_index=True)[1]
+        self._count = features.shape[1]
         self._centre = self.pack(prior)
         self._same = (ids[:, None] == ids[None, :]).astype(np.float64)
         self._linear = features @ features.T / features.shape[1]
 
     def pack(self, kernel: Kernel) -> Floats:
         scalars = [kernel.matern, kernel.linear, kernel.architecture]
-        lengths = kernel.lengths[self._first]
-        logs: Floats = np.log(np.concatenate([lengths, scalars + [kernel.noise] * self._noisy]))
+        logs: Floats = np.log(np.concatenate([kernel.lengths, scalars + [kernel.noise] * self._noisy]))
         return logs
 
     def unpack(self, logs: Floats) -> Kernel:
-        count = len(self._first)
-        matern, linear, architecture, *noise = np.exp(logs[count:]).tolist()
-        lengths: Floats = np.exp(logs[:count])[self._groups]
+        matern, linear, architecture, *noise = np.exp(logs[self._count :]).tolist()
+        lengths: Floats = np.exp(logs[: self._count])
         return replace(
             self._prior,
             lengths=lengths,
@@ -160,7 +153,7 @@ class _Posterior:
 
     def bounds(self) -> list[tuple[float, float]]:
         fine = [_BOUNDS["fine"]] * (2 if self._noisy else 1)
-        lengths = [_BOUNDS["lengths"]] * len(self._first)
+        lengths = [_BOUNDS["lengths"]] * self._count
         return [*lengths, _BOUNDS["matern"], _BOUNDS["linear"], *fine]
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
@@ -179,7 +172,7 @@ class _Posterior:
         slope = pull * (kernel.matern**2 * 5.0 / 3.0 * (1.0 + root) * decay)
         gradient = np.concatenate(
             [
-                np.bincount(self._groups, weights=_along_features(slope, scaled)),
+                _along_features(slope, scaled),
                 [(pull * matern).sum(), (pull * linear).sum()],
                 [kernel.architecture**2 * (pull * self._same).sum()],
                 [kernel.noise**2 * np.trace(pull)] * self._noisy,

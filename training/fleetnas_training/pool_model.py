@@ -37,7 +37,6 @@ class PoolModel:
         noisy: Whether repeated observations of one architecture differ.
         fine: Prior median of the per-architecture term and the noise, as a share of the quantity's spread.
         focus: The value near which predictions matter most; None: the higher, the more.
-        groups: Which features share a length scale (``Kernel.groups``).
     """
 
     def __init__(
@@ -48,12 +47,11 @@ class PoolModel:
         noisy: bool,
         fine: float,
         focus: float | None = None,
-        groups: Ints | None = None,
     ) -> None:
         self._pool = pool.copy()
         self._pool_ids = pool_ids.copy()
         self._focus = focus
-        self._prior = Kernel.prior(pool.shape[1], noisy=noisy, fine=fine, groups=groups)
+        self._prior = Kernel.prior(pool.shape[1], noisy=noisy, fine=fine)
         self._kernel = self._prior
         self._learned: Kernel | None = None
         self._features: list[Floats] = []

@@ -5,13 +5,12 @@ __all__ = ["AndroidProfile", "PhoneFinder"]
 import re
 from collections.abc import Callable, Mapping
 
+from fleetnas_agents.drivers.android_facts import android_command, android_facts
 from fleetnas_agents.drivers.runner_file import runner_of
 from fleetnas_agents.shells.adb import AdbShell, open_adb
 from fleetnas_agents.shells.shell import Shell
 
 _ASK_S = 20.0
-_BATTERY = {"level": "battery_percent", "temperature": "battery_decicelsius", "status": "battery_status"}
-_BATTERY_STATES = {"2": "charging", "3": "discharging", "4": "not charging", "5": "full"}
 
 
 class PhoneFinder:
@@ -50,17 +49,4 @@ class AndroidProfile:
         return text.strip() or "android", runner_of(properties.get(names[3], ""))
 
     def facts(self, shell: Shell) -> Mapping[str, str]:
-        command = (
-            "dumpsys battery 2>/dev/null; dumpsys power 2>/dev/null | grep -m 1 mWakefulness=; "
-            "dumpsys thermalservice 2>/dev/null | grep -m 1 -i 'thermal status'"
-        )
-        text = shell.run(command, timeout_s=_ASK_S).text
-        found = dict(re.findall(r"^\s*([A-Za-z ]+?)\s*[:=]\s*(\S+)\s*$", text, re.MULTILINE))
-        facts = {ours: found[theirs] for theirs, ours in _BATTERY.items() if theirs in found}
-        if "battery_status" in facts:
-            facts["battery_status"] = _BATTERY_STATES.get(facts["battery_status"], facts["battery_status"])
-        if "mWakefulness" in found:
-            facts["wakefulness"] = found["mWakefulness"].lower()
-        if "Thermal Status" in found:
-            facts["thermal_status"] = found["Thermal Status"]
-        return facts
+        return android_facts(shell.run(android_command(), timeout_s=_ASK_S).text)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fleetnas_agents.evidence import cpu_model
 from fleetnas_agents.frames import FrameKind, pack_frame, read_frame_async
-from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError, model_at
 from fleetnas_agents.runtimes.registry import installed_runtimes, runtime_of
 from fleetnas_agents.wire import plan_bytes, result_of_bytes
 from fleetnas_latency.measurement import Measurement
@@ -33,6 +33,7 @@ class HostDriver:
     Args:
         core: None: the last core this process may use, which interrupts and other work use least; -1: any.
         thread_count: The most threads a job may ask for; more cores are taken from the last ones on.
+        clock: What the cores are held at, as in ``model_at``.
         command: Starts the worker; tests put a broken one here.
 
     Raises:
@@ -45,11 +46,13 @@ class HostDriver:
         core: int | None = None,
         thread_count: int = 1,
         labels: tuple[tuple[str, str], ...] = (),
+        clock: str = "",
         command: Sequence[str] = (sys.executable, "-m", "fleetnas_agents.worker"),
     ) -> None:
         self._cores = _core_set(core, thread_count)
         self._thread_count = thread_count
         self._labels = labels
+        self._clock = clock
         self._command = tuple(command)
         self._process: asyncio.subprocess.Process | None = None
 
@@ -61,18 +64,20 @@ class HostDriver:
             for one in Statistic
             if thread_count == 1 or one.series is Series.WALL
         )
-        return DeviceDescription(cpu_model(), "host", targets, self._labels)
+        return DeviceDescription(cpu_model(), "host", targets, self._labels, batches=True)
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
         installed = installed_runtimes()
         runtime = job.runtime or next(iter(installed))
         self._check(job, runtime)
-        model, anchor = job.paths(folder)
+        _, anchor = job.paths(folder)
         head = {
             "runtime": runtime,
-            "model": str(model),
+            "models": [str(folder / one) for one in job.entry_files],
             "anchor": str(anchor or ""),
             "anchor_key": job.file(job.anchor_entry_file).sha256 if anchor else "",
+            "seed": job.lease.measurement,
+            "profile": job.profile,
         }
         frame = pack_frame(FrameKind.JOB, json.dumps(head).encode() + b"\n" + plan_bytes(job.plan))
         try:
@@ -149,7 +154,7 @@ class HostDriver:
         precision: Precision = Precision.FP32,
     ) -> Target:
         return Target(
-            device_model=cpu_model(),
+            device_model=model_at(cpu_model(), self._clock),
             runtime=runtime,
             runtime_version=version,
             thread_count=thread_count,

@@ -1,7 +1,8 @@
 """The native runner: where it is here, and whether it runs there."""
 
-__all__ = ["find_runner", "runner_of", "runner_version"]
+__all__ = ["file_sha256", "find_runner", "job_command", "runner_of", "runner_version", "version_command"]
 
+import hashlib
 import json
 import os
 import shlex
@@ -12,7 +13,7 @@ from fleetnas_search_spaces.errors import FailedPreconditionError
 
 _VARIABLE = "FLEETNAS_RUNNERS"
 _NAME = "fleetnas-runner"
-_PROTOCOL = 1
+_PROTOCOL = 2
 _VERSION_S = 60.0
 _ILLEGAL_INSTRUCTION = 128 + 4
 _CANNOT_EXECUTE = 126
@@ -62,6 +63,26 @@ def find_runner(place: Path | None, target: str) -> Path:
     return path
 
 
+def version_command(runner: str) -> str:
+    return f"{shlex.quote(runner)} --version"
+
+
+def job_command(runner: str, job_path: str) -> str:
+    """Runs one job.
+
+    The shell's own word on how it ended comes last, for not every link brings an exit code along; on a line of its
+    own, whatever a crash left of the last one. One pipe for all it says, or a link puts a line of the one stream
+    into the middle of a line of the other.
+    """
+    words = f"{shlex.quote(runner)} --exit-with-stdin {shlex.quote(job_path)}"
+    return f"{words} 2>&1; code=$?; echo; echo ended $code"
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def runner_version(shell: Shell, runner: str, target: str) -> str:
     """Runs it once on the device and returns ncnn's version in it.
 
@@ -69,7 +90,7 @@ def runner_version(shell: Shell, runner: str, target: str) -> str:
         FailedPreconditionError: It does not run there.
         LinkError: The link broke.
     """
-    answer = shell.run(f"{shlex.quote(runner)} --version", timeout_s=_VERSION_S)
+    answer = shell.run(version_command(runner), timeout_s=_VERSION_S)
     if answer.exit_code == 0:
         try:
             content = json.loads(answer.text)

@@ -1,31 +1,38 @@
 """Devices with a command line: the native runner, pushed there and run."""
 
-__all__ = ["Profile", "ShellDriver", "ShellOptions"]
+__all__ = ["Profile", "ShellDriver", "ShellOptions", "cores_of"]
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-import shlex
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from fleetnas_agents.drivers.android_facts import battery_energy
+from fleetnas_agents.drivers.attempt import Attempt
 from fleetnas_agents.drivers.cores import big_cores, core_text
-from fleetnas_agents.drivers.runner_file import find_runner, runner_version
+from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.jobs import DeviceDescription, Job, MeasureError
-from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, network_files, sample_input
+from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError, model_at
+from fleetnas_agents.ncnn_job import (
+    RunnerFiles,
+    job_text,
+    measurement_of,
+    network_files,
+    precision_of,
+    sample_input,
+)
 from fleetnas_agents.shells.files import DeviceFolder
 from fleetnas_agents.shells.shell import LinkError, Opener, RemoteError, Shell
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.statistics import Statistic
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import FleetNASError
+from fleetnas_search_spaces.operators import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +68,11 @@ class ShellOptions:
 
     Attributes:
         folder: Of the agent, on the device.
+        owner: Tells this agent's leavings there from those of another.
         runner: A runner, or the folder that ``make runner`` fills; None: the checkout's own.
         cores: None: the fastest ones.
         stand_in: What replaces a real device, e.g. ``"qemu"``; empty for a real one.
+        clock: What its cores are held at, as in ``model_at``.
     """
 
     folder: str
@@ -72,6 +81,13 @@ class ShellOptions:
     thread_count: int = 1
     labels: tuple[tuple[str, str], ...] = ()
     stand_in: str = ""
+    clock: str = ""
+    owner: str = "agent"
+
+
+def cores_of(shell: Shell, options: ShellOptions) -> tuple[int, ...]:
+    """Those that were asked for, else the fastest; raises LinkError."""
+    return big_cores(shell) if options.cores is None else options.cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +108,6 @@ class _Session:
     version: str
 
 
-class _Attempt:
-    """The limits of one job; ``check`` is called wherever time passes."""
-
-    def __init__(self, total_s: float, silence_s: float) -> None:
-        self.total_s = total_s
-        self.silence_s = silence_s
-        self.stopping = threading.Event()
-        self._end_s = time.monotonic() + total_s
-
-    @property
-    def left_s(self) -> float:
-        return self._end_s - time.monotonic()
-
-    def check(self) -> None:
-        if self.stopping.is_set():
-            raise MeasureError.infrastructure("the job was stopped")
-        if self.left_s <= 0.0:
-            raise MeasureError.infrastructure(f"no result within {self.total_s:g} s: is the link slow?")
-
-
 class ShellDriver:
     """Measures in the native runner over a ``Shell``.
 
@@ -127,13 +123,13 @@ class ShellDriver:
         self._described: Target | None = None
 
     def describe(self) -> DeviceDescription:
-        session = self._connected(_Attempt(_SETUP_S, _SETUP_S))
+        session = self._connected(Attempt(_SETUP_S, _SETUP_S))
         targets = tuple(self._target(session, one) for one in Statistic)
         self._described = targets[0]
         return DeviceDescription(session.model, self._profile.kind, targets, self._options.labels)
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
-        attempt = _Attempt(job.total_s, job.silence_s)
+        attempt = Attempt(job.total_s, job.silence_s)
         work = asyncio.get_running_loop().run_in_executor(None, self._measure, job, folder, attempt)
         try:
             return await asyncio.shield(work)
@@ -147,7 +143,11 @@ class ShellDriver:
     async def close(self) -> None:
         self._drop_session()
 
-    def _measure(self, job: Job, folder: Path, attempt: _Attempt) -> tuple[Measurement, Target]:
+    def _measure(self, job: Job, folder: Path, attempt: Attempt) -> tuple[Measurement, Target]:
+        if job.companion_files:
+            raise MeasureError(
+                FaultKind.MODEL, "this device measures one network at a time: ask for each alone."
+            )
         try:
             names = network_files(job, job.entry_file)
             anchor = network_files(job, job.anchor_entry_file) if job.anchor_entry_file else None
@@ -155,7 +155,8 @@ class ShellDriver:
             return self._measure_on(session, job, folder, names, anchor, attempt)
         except MeasureError:
             raise
-        except LinkError as error:
+        except (LinkError, RemoteError) as error:
+            # A folder that somebody took away is made again with the next session.
             self._drop_session()
             raise MeasureError.infrastructure(str(error)) from error
         except FleetNASError as error:
@@ -168,12 +169,11 @@ class ShellDriver:
         folder: Path,
         names: tuple[str, str],
         anchor: tuple[str, str] | None,
-        attempt: _Attempt,
+        attempt: Attempt,
     ) -> tuple[Measurement, Target]:
         with tempfile.TemporaryDirectory() as scratch:
             files = self._push(session, job, folder, Path(scratch), names, anchor, attempt)
-            place = session.folder.new_job()
-            try:
+            with session.folder.job() as place:
                 text = job_text(files, job.plan, session.cores, attempt.left_s + _GRACE_S)
                 (Path(scratch) / "job").write_text(text, encoding="utf-8")
                 session.shell.push(
@@ -182,11 +182,12 @@ class ShellDriver:
                 before = self._profile.facts(session.shell)
                 answer = self._run(session, f"{place}/job", attempt)
                 facts = _merged(before, self._profile.facts(session.shell))
-            finally:
-                with contextlib.suppress(LinkError, RemoteError):
-                    session.folder.drop_job(place)
-        facts |= {"runtime": "ncnn", "runtime_version": session.version}
-        return measurement_of(answer, job.plan, facts), self._target(session, job.plan.statistic)
+        precision = precision_of((folder / names[0]).read_text(encoding="utf-8", errors="replace"))
+        facts |= {"runtime": "ncnn", "runtime_version": session.version, "precision": precision}
+        measurement = measurement_of(answer, job.plan, facts)
+        energy = battery_energy(before, facts, 0 if anchor else measurement.raw.inference_count)
+        evidence = tuple(sorted((dict(measurement.evidence) | energy).items()))
+        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic, precision)
 
     def _push(
         self,
@@ -196,14 +197,14 @@ class ShellDriver:
         scratch: Path,
         names: tuple[str, str],
         anchor: tuple[str, str] | None,
-        attempt: _Attempt,
+        attempt: Attempt,
     ) -> RunnerFiles:
         text = (folder / names[0]).read_text(encoding="utf-8", errors="replace")
         (scratch / "input").write_bytes(sample_input(text))
         digests = {one.path: one.sha256 for one in job.files}
         # The runner too: it counts as used, and is copied again should somebody have deleted it.
         local = dict([session.runner_file]) | {sha256: folder / path for path, sha256 in digests.items()}
-        input_sha256 = _sha256(scratch / "input")
+        input_sha256 = file_sha256(scratch / "input")
         remote = session.folder.put(
             local | {input_sha256: scratch / "input"}, silence_s=attempt.silence_s, progress=attempt.check
         )
@@ -213,17 +214,13 @@ class ShellDriver:
             anchor=(places[anchor[0]], places[anchor[1]]) if anchor else None,
             input=remote[input_sha256],
             parts={name: place for name, place in places.items() if name.endswith(".f32")},
+            lock=session.folder.lock,
         )
 
-    def _run(self, session: _Session, job_path: str, attempt: _Attempt) -> str:
+    def _run(self, session: _Session, job_path: str, attempt: Attempt) -> str:
         """The runner's ``result`` line."""
-        # The shell's own word on how it ended, for not every link brings an exit code along; on a line of its own,
-        # whatever a crash left of the last one. One pipe for all it says, or a link puts a line of the one stream
-        # into the middle of a line of the other.
-        runner, job_file = shlex.quote(session.runner), shlex.quote(job_path)
-        command = f"{runner} --exit-with-stdin {job_file} 2>&1; code=$?; echo; echo ended $code"
         output = RunnerOutput()
-        stream = session.shell.start(command)
+        stream = session.shell.start(job_command(session.runner, job_path))
         try:
             heard_s = time.monotonic()
             while not output.ended:
@@ -252,7 +249,7 @@ class ShellDriver:
             with contextlib.suppress(LinkError):
                 session.shell.run(f"kill -9 {pid}", timeout_s=_KILL_S)
 
-    def _connected(self, attempt: _Attempt) -> _Session:
+    def _connected(self, attempt: Attempt) -> _Session:
         if self._session is None:
             shell = self._open_shell(attempt.check)
             try:
@@ -262,16 +259,17 @@ class ShellDriver:
                 raise
         return self._session
 
-    def _set_up(self, shell: Shell, attempt: _Attempt) -> _Session:
+    def _set_up(self, shell: Shell, attempt: Attempt) -> _Session:
         model, machine = self._profile.identify(shell)
         local = find_runner(self._options.runner, machine)
-        folder = DeviceFolder(shell, self._options.folder)
+        folder = DeviceFolder(shell, self._options.folder, self._options.owner)
         folder.prepare()
-        sha256 = _sha256(local)
+        sha256 = file_sha256(local)
         runner = folder.put({sha256: local}, silence_s=attempt.silence_s, progress=attempt.check)[sha256]
         version = runner_version(shell, runner, machine)
-        cores = self._options.cores if self._options.cores is not None else big_cores(shell)
-        session = _Session(shell, folder, runner, (sha256, local), model, cores, version)
+        session = _Session(
+            shell, folder, runner, (sha256, local), model, cores_of(shell, self._options), version
+        )
         target = self._target(session, Statistic.WALL_MEDIAN)
         if self._described is not None and target.key != self._described.key:
             raise MeasureError.infrastructure(
@@ -287,21 +285,19 @@ class ShellDriver:
         if session is not None:
             session.shell.close()
 
-    def _target(self, session: _Session, statistic: Statistic) -> Target:
+    def _target(
+        self, session: _Session, statistic: Statistic, precision: Precision = Precision.FP32
+    ) -> Target:
         return Target(
-            device_model=session.model,
+            device_model=model_at(session.model, self._options.clock),
             runtime="ncnn",
             runtime_version=session.version,
             thread_count=self._options.thread_count,
             core_set=core_text(session.cores),
+            precision=precision,
             statistic=statistic,
             stand_in=self._options.stand_in,
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _merged(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:

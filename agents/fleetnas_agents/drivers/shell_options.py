@@ -1,13 +1,22 @@
 """The command-line options of phones and boards, and the drivers they make."""
 
-__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver"]
+__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver", "rehearse_shell_driver", "shell_opener"]
 
 import argparse
+import hashlib
+import socket
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetnas_agents.driver import Driver
 from fleetnas_agents.drivers.cores import parse_cores
 from fleetnas_search_spaces.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from fleetnas_agents.drivers.rehearsal import Rehearsal
+    from fleetnas_agents.drivers.shell import Profile, ShellOptions
+    from fleetnas_agents.shells.shell import Opener
 
 SHELL_DRIVERS = ("adb", "ssh")
 _FOLDERS = {"adb": "/data/local/tmp/fleetnas", "ssh": "/var/tmp/fleetnas"}
@@ -33,9 +42,44 @@ def add_shell_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:
-    """Raises InvalidArgumentError when the options do not say which device."""
-    from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
+def make_shell_driver(
+    args: argparse.Namespace, labels: tuple[tuple[str, str], ...], clock: str = ""
+) -> Driver:
+    """The driver of the device that the options name.
+
+    Args:
+        clock: What its cores are held at, see ``ShellOptions``.
+
+    Raises:
+        InvalidArgumentError: They do not say which device.
+    """
+    from fleetnas_agents.drivers.shell import ShellDriver
+
+    opener, profile, options = _device(args, labels)
+    return ShellDriver(opener, profile, replace(options, clock=clock))
+
+
+def shell_opener(args: argparse.Namespace) -> "Opener":
+    """Opens links to that device."""
+    return _device(args, ())[0]
+
+
+def rehearse_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> "Rehearsal":
+    """What that driver would do, see ``rehearse_device``."""
+    from fleetnas_agents.drivers.rehearsal import rehearse_device
+
+    return rehearse_device(*_device(args, labels))
+
+
+def _owner(state_dir: Path) -> str:
+    """The same whenever this agent starts, for a folder of state belongs to one agent at a time."""
+    return hashlib.sha256(f"{socket.gethostname()}:{state_dir.resolve()}".encode()).hexdigest()[:8]
+
+
+def _device(
+    args: argparse.Namespace, labels: tuple[tuple[str, str], ...]
+) -> "tuple[Opener, Profile, ShellOptions]":
+    from fleetnas_agents.drivers.shell import ShellOptions
 
     options = ShellOptions(
         folder=args.device_folder or _FOLDERS[args.driver],
@@ -44,12 +88,13 @@ def make_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], .
         thread_count=args.threads,
         labels=labels,
         stand_in=args.stand_in,
+        owner=_owner(args.state_dir),
     )
     if args.driver == "adb":
         from fleetnas_agents.drivers.adb import AndroidProfile, PhoneFinder
 
         phone = PhoneFinder(args.serial, connect=args.connect, wait_s=args.wait_s)
-        return ShellDriver(phone, AndroidProfile(), options)
+        return phone, AndroidProfile(), options
     from fleetnas_agents.drivers.ssh import BoardFinder, BoardProfile
     from fleetnas_agents.shells.ssh import parse_ssh_address
 
@@ -62,4 +107,4 @@ def make_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str], .
         known_hosts=args.known_hosts,
         wait_s=args.wait_s,
     )
-    return ShellDriver(board, BoardProfile(), options)
+    return board, BoardProfile(), options

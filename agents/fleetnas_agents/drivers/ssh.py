@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fleetnas_agents.drivers.runner_file import runner_of
+from fleetnas_agents.drivers.sysfs_facts import sysfs_command, sysfs_facts
+from fleetnas_agents.evidence import NOT_AVAILABLE
 from fleetnas_agents.shells.shell import LinkError, Shell
 from fleetnas_agents.shells.ssh import SshAddress, SshShell, open_ssh
 
@@ -75,6 +77,6 @@ class BoardProfile:
 
     def facts(self, shell: Shell) -> Mapping[str, str]:
         # Frequencies, governor and temperatures are the runner's own; a Raspberry Pi also tells of low voltage.
-        text = shell.run("vcgencmd get_throttled 2>/dev/null || true", timeout_s=_ASK_S).text
+        text = shell.run(f"vcgencmd get_throttled 2>/dev/null; {sysfs_command()}", timeout_s=_ASK_S).text
         found = re.search(r"throttled=(0x[0-9a-fA-F]+)", text)
-        return {"throttled_flags": found[1]} if found else {}
+        return sysfs_facts(text) | {"throttled_flags": found[1] if found else NOT_AVAILABLE}

@@ -2,6 +2,7 @@
 
 __all__ = ["LiteRtRuntime"]
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.runtimes.onnx_file import check_fp32
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
 from fleetnas_latency.made_up_input import made_up_input
+from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
@@ -57,6 +59,11 @@ class LiteRtRuntime:
             return output()
 
         return LoadedNetwork(interpreter.invoke, output(), evaluate)
+
+    def operator_times(
+        self, path: Path, thread_count: int, alive: Callable[[], None]
+    ) -> tuple[OperatorTime, ...]:
+        return ()  # its Python interface has no profiler
 
 
 def _noise(details: "dict[str, object]") -> NDArray[np.generic]:

@@ -4,7 +4,7 @@ __all__ = ["NcnnRuntime"]
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from fleetnas_agents.runtimes.onnx_file import check_fp32
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
 from fleetnas_agents.runtimes.whole_onnx import whole_onnx
 from fleetnas_latency.made_up_input import made_up_input
+from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _CONVERSION_S = 300.0
@@ -86,6 +87,11 @@ class NcnnRuntime:
             return run([ncnn.Mat(np.ascontiguousarray(values[0])).clone(), *inputs[1:]])
 
         return LoadedNetwork(partial(run, inputs), run(inputs), evaluate)
+
+    def operator_times(
+        self, path: Path, thread_count: int, alive: Callable[[], None]
+    ) -> tuple[OperatorTime, ...]:
+        return ()  # the wheel is built without ncnn's benchmark of layers
 
 
 def _inputs(path: Path) -> Sequence[NDArray[np.generic]]:

@@ -1,6 +1,6 @@
 """What the worker needs of a runtime, and how any network is timed."""
 
-__all__ = ["LoadedNetwork", "Runtime", "TimedNetwork", "installed_version"]
+__all__ = ["LoadedNetwork", "Runtime", "TimedNetwork", "installed_version", "run_for_profile"]
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_latency.plan import RunTimes
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.operators import Precision
+
+_PROFILE_S = 3.0
+_PROFILE_RUNS = 50
+_FEWEST_PROFILE_RUNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,19 @@ class Runtime(Protocol):
         """
         ...
 
+    def operator_times(
+        self, path: Path, thread_count: int, alive: Callable[[], None]
+    ) -> tuple[OperatorTime, ...]:
+        """What each operator of an ONNX file takes, by the runtime's own profiler; empty where it tells nothing.
+
+        Args:
+            alive: Called now and then as a sign of life.
+
+        Raises:
+            MeasureError: As ``load``.
+        """
+        ...
+
 
 class TimedNetwork:
     """A ``plan.Runner``."""
@@ -79,6 +97,17 @@ class TimedNetwork:
         cpu_ns = time.process_time_ns() - cpu_ns
         wall_ns = time.perf_counter_ns() - wall_ns
         return RunTimes(wall_ns / 1e6 / count, cpu_ns / 1e6 / count)
+
+
+def run_for_profile(infer: Callable[[], object], alive: Callable[[], None]) -> int:
+    """Runs what is profiled some fifty times, and less often where that takes over three seconds; how often."""
+    end_s = time.perf_counter() + _PROFILE_S
+    for count in range(1, _PROFILE_RUNS + 1):
+        infer()
+        alive()
+        if count >= _FEWEST_PROFILE_RUNS and time.perf_counter() > end_s:
+            return count
+    return _PROFILE_RUNS
 
 
 def installed_version(distribution: str, extra: str) -> str:

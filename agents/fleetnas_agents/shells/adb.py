@@ -55,7 +55,10 @@ def open_adb(
         with _adb_errors("adb"):
             if connect:
                 client.connect(connect, timeout=_CONNECT_S)
-            states = {one.serial: one.state for one in client.list()}
+            found = client.list()
+        # adbutils keeps the first word of a state, and one state has two.
+        states = {one.serial: "no permissions" if one.state == "no" else one.state for one in found}
+        _refuse_twins([one.serial for one in found], serial)
         if states.get(_the_serial(states, serial)) == "device":
             return AdbShell(client, _the_serial(states, serial))
         if time.monotonic() >= deadline_s:
@@ -83,6 +86,16 @@ def _the_serial(states: dict[str, str], serial: str) -> str:
             f"{len(ready)} phones are there ({', '.join(ready)}): say which with --serial."
         )
     return ready[0] if ready else ""
+
+
+def _refuse_twins(serials: list[str], serial: str) -> None:
+    """Cheap phones share a serial: adb would pick either, and the two would be measured as one."""
+    for one in set(serials):
+        if serials.count(one) > 1 and serial in ("", one):
+            raise InvalidArgumentError(
+                f"{serials.count(one)} phones bear the serial '{one}': plug them into different computers, or reach "
+                "one by --connect HOST:PORT."
+            )
 
 
 def _not_usable(states: dict[str, str], serial: str) -> Exception:

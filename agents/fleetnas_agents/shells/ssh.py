@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import re
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -182,7 +183,9 @@ class _SshStream:
         self._who = who
 
     def read(self, timeout_s: float) -> bytes:
-        self._channel.settimeout(max(timeout_s, 1e-3))
+        # paramiko's own waiting goes by the time of day: a clock that is set ends it early, or never.
+        if not select.select([self._channel.fileno()], [], [], max(timeout_s, 0.0))[0]:
+            raise TimeoutError
         part = bytes(self._channel.recv(_CHUNK_BYTES))
         if not part and not self._channel.get_transport().is_active():
             raise LinkError(f"the link to {self._who} broke.")

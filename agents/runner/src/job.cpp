@@ -46,6 +46,7 @@ static void set_field(Job& job, const std::string& key, std::istringstream& rest
     else if (key == "anchor") job.anchor = {first, second};
     else if (key == "input") job.input = first;
     else if (key == "file") job.files[first] = second;
+    else if (key == "lock") job.lock = first;
     else if (key == "cores") job.cores = core_list(first);
     else if (key == "thread_count") job.thread_count = static_cast<int>(number(key, first));
     else if (key == "limit_s") job.limit_s = static_cast<unsigned>(number(key, first));
@@ -56,7 +57,7 @@ static void set_field(Job& job, const std::string& key, std::istringstream& rest
 Job read_job(const char* path) {
     std::ifstream stream(path);
     std::string line;
-    if (!std::getline(stream, line) || line != "fleetnas-job 1")
+    if (!std::getline(stream, line) || line != "fleetnas-job 2")
         fail("infrastructure", std::string("'") + path + "' is no job file of this runner's version");
     Job job;
     while (std::getline(stream, line)) {

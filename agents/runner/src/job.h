@@ -37,6 +37,7 @@ struct Job {
     std::vector<int> cores;                    // empty: not pinned
     int thread_count = 1;
     unsigned limit_s = 600;                    // of the whole process
+    std::string lock;                          // locked from loading on: two agents may share a device; empty: none
     Plan plan;
 };
 

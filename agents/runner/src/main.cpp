@@ -14,7 +14,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "facts.h"
@@ -87,9 +89,24 @@ void* exit_with_stdin(void*) {
     _exit(4);
 }
 
+// One measurement at a time on a device, whichever agent asks. The kernel frees the lock with the process.
+void take_turn(const std::string& path) {
+    if (path.empty()) return;
+    const int file = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) fail("infrastructure", "the lock '" + path + "' cannot be opened");
+    for (int waited_s = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_s++) {
+        if (waited_s == 60)
+            fail("infrastructure", "another agent measures on this device, for 60 s now: a device should have one agent");
+        printf("progress 0\n");
+        fflush(stdout);
+        sleep(1);
+    }
+}
+
 int run(const char* job_path) {
     const Job job = read_job(job_path);
     alarm(job.limit_s);
+    take_turn(job.lock);
     pin(job.cores);
     const Facts before = device_facts();
     Network candidate(job.candidate, job);
@@ -122,7 +139,7 @@ static void check_cpu() {
 int main(int argc, char** argv) {
     check_cpu();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        printf("{\"protocol\":1,\"ncnn\":\"%s\",\"target\":\"%s\"}\n", FLEETNAS_NCNN_VERSION, FLEETNAS_TARGET);
+        printf("{\"protocol\":2,\"ncnn\":\"%s\",\"target\":\"%s\"}\n", FLEETNAS_NCNN_VERSION, FLEETNAS_TARGET);
         return 0;
     }
     const bool watch = argc == 3 && strcmp(argv[1], "--exit-with-stdin") == 0;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -24,7 +25,7 @@ public:
         if (line != "fleetnas-weights 1") {
             list.clear();
             list.seekg(0, std::ios::end);
-            parts_.push_back({path, static_cast<size_t>(list.tellg())});
+            parts_.push_back({path, static_cast<size_t>(list.tellg()), ""});
             return;
         }
         while (std::getline(list, line))
@@ -38,7 +39,7 @@ public:
         while (done < size) {
             if (left_ == 0 && !open_next()) break;
             const size_t want = std::min(size - done, left_);
-            if (file_ == nullptr) memset(at + done, 0, want);
+            if (file_ == nullptr) memcpy(at + done, content_.data() + content_.size() - left_, want);
             else if (fread(at + done, 1, want, file_) != want) break;
             done += want;
             left_ -= want;
@@ -49,18 +50,33 @@ public:
     bool at_end() const { return left_ == 0 && next_ == parts_.size(); }
 
 private:
-    struct Part { std::string path; size_t size; };  // an empty path: zeros
+    struct Part { std::string path; size_t size; std::string content; };  // an empty path: the content
 
     void add(const std::string& line, const std::map<std::string, std::string>& files) {
         std::istringstream words(line);
         std::string name;
         size_t size = 0;
         words >> name;
-        if (name == "float32") { parts_.push_back({"", 4}); return; }
+        if (name == "float32") { parts_.push_back({"", 4, std::string(4, '\0')}); return; }
+        if (name == "values") { parts_.push_back(values(words)); return; }
         const auto found = files.find(name);
         if (!(words >> size) || found == files.end())
             fail("model", "the weights name '" + name + "', which is not among the job's files");
-        parts_.push_back({found->second, size});
+        parts_.push_back({found->second, size, ""});
+    }
+
+    // Numbers that stand in the list itself, as float32.
+    static Part values(std::istringstream& words) {
+        Part part{"", 0, ""};
+        std::string word;
+        while (words >> word) {
+            char* end = nullptr;
+            const float value = strtof(word.c_str(), &end);
+            if (*end != '\0') fail("model", "the weights have '" + word + "' where a number should be");
+            part.content.append(reinterpret_cast<const char*>(&value), sizeof value);
+        }
+        part.size = part.content.size();
+        return part;
     }
 
     bool open_next() const {
@@ -68,6 +84,7 @@ private:
         if (next_ == parts_.size()) return false;
         const Part& part = parts_[next_++];
         left_ = part.size;
+        content_ = part.content;
         if (part.path.empty()) return true;
         file_ = fopen(part.path.c_str(), "rb");
         if (file_ == nullptr) fail("infrastructure", "the weights '" + part.path + "' cannot be read");
@@ -83,6 +100,7 @@ private:
     mutable size_t next_ = 0;
     mutable size_t left_ = 0;
     mutable FILE* file_ = nullptr;
+    mutable std::string content_;  // of the open part, where it is none of a file
 };
 
 long long now_ns(clockid_t clock) {

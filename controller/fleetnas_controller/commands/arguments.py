@@ -1,6 +1,16 @@
 """How the commands read their arguments, and what all that call a controller have."""
 
-__all__ = ["DEFAULT_ADDRESS", "client_verb", "duration_s", "interval_s", "quantity", "share", "use_count"]
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "client_verb",
+    "duration_s",
+    "interval_s",
+    "pick_count",
+    "priced",
+    "quantity",
+    "share",
+    "use_count",
+]
 
 import argparse
 from collections.abc import Callable
@@ -9,6 +19,7 @@ from pathlib import Path
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 _LONGEST_S = 3650 * 86_400.0
 _MOST_USES = 10_000
+_MOST_PICKS = 1_000
 
 
 def client_verb(
@@ -57,6 +68,23 @@ def use_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _MOST_USES:
         raise argparse.ArgumentTypeError(f"'{text}' is no count between 1 and {_MOST_USES}")
     return int(text)
+
+
+def pick_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_PICKS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of networks between 1 and {_MOST_PICKS}")
+    return int(text)
+
+
+def priced(text: str) -> dict[str, float]:
+    """``20:0.5``: a soft latency and the price of each millisecond over it, as ``SearchConfig`` has them."""
+    limit_ms, _, price = text.partition(":")
+    try:
+        return {"soft_latency_ms": float(limit_ms), "soft_price": float(price)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no latency with a price; write 20:0.5, half a point for each millisecond over 20"
+        ) from None
 
 
 def quantity(text: str) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_files import add_file_parsers
-from fleetnas_controller.commands.latency_onnx import predict_onnx
+from fleetnas_controller.commands.latency_packs import add_packs_parser
+from fleetnas_controller.commands.latency_predict import add_predict_arguments, predict
 from fleetnas_controller.commands.latency_profile import add_profile_parser
 from fleetnas_controller.commands.latency_targets import opened_table, opened_target
 
@@ -35,22 +35,19 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     query.add_argument(
         "key", metavar="KEY", help="an architecture, or a block's key as 'latency coverage' shows it"
     )
-    predict = _verb(
-        verbs,
-        "predict",
-        "predict networks, with intervals",
-        "latency predict 22222222 12021020 --device host",
-        _predict,
+    add_predict_arguments(
+        _verb(
+            verbs,
+            "predict",
+            "predict networks, with intervals",
+            "latency predict 22222222 12021020 --device host\n"
+            "  fleetnas latency predict 22222222 --device pixel3,rk3288 --explain --html blocks.html",
+            predict,
+        )
     )
-    predict.add_argument(
-        "architectures",
-        nargs="+",
-        metavar="ARCH",
-        help="architectures in the space's text form, or one FILE.onnx",
-    )
-    predict.add_argument("--explain", action="store_true", help="show what each block of the network costs")
     add_profile_parser(verbs)
     add_file_parsers(verbs, _TABLE)
+    add_packs_parser(verbs)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
 
@@ -112,44 +109,6 @@ def _query(args: argparse.Namespace) -> int:
     return 0
 
 
-def _predict(args: argparse.Namespace) -> int:
-    from fleetnas_latency.fitting import fit
-
-    if any(text.endswith(".onnx") for text in args.architectures):
-        return predict_onnx(args)
-    table, target, space = _opened(args)
-    architectures = [space.canonical(space.parse(text)) for text in args.architectures]
-    model = fit(table, target, space)
-    prediction = model.predict(architectures)
-    rows = []
-    for one, mean, std in zip(architectures, prediction.mean_ms, prediction.std_ms, strict=True):
-        row: dict[str, Any] = {
-            "architecture": space.format(one),
-            "mean_ms": float(mean),
-            "low_ms": float(mean - 1.96 * std),
-            "high_ms": float(mean + 1.96 * std),
-            "source": "predicted",
-        }
-        if args.explain:
-            shares = model.explain(one)
-            row["blocks"] = [
-                {"block": _block_name(share.operator), "mean_ms": share.mean_ms, "std_ms": share.std_ms}
-                for share in shares
-            ]
-        rows.append(row)
-    if args.json:
-        document = {"target": target.key, "networks_measured": model.network_count, "predictions": rows}
-        print(json.dumps(document, indent=2))
-        return 0
-    print(f"predicted from {model.network_count} measured networks on {target.key}")
-    for row in rows:
-        print(
-            f"{row['architecture']}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
-        )
-        print_bars([(one["block"], one["mean_ms"], one["std_ms"]) for one in row.get("blocks", ())])
-    return 0
-
-
 def _coverage(args: argparse.Namespace) -> int:
     from fleetnas_latency.ageing import DRIFT_LIMIT, anchor_drifts, superseding
 
@@ -207,12 +166,6 @@ def _opened(args: argparse.Namespace) -> "tuple[LatencyTable, Target, SearchSpac
     from fleetnas_search_spaces.registry import space
 
     return *opened_target(args), space(args.space)
-
-
-def _block_name(operator: Any) -> str:
-    from fleetnas_latency.operator_text import operator_key
-
-    return "overhead" if operator is None else operator_key(operator)
 
 
 def _time(seconds: float) -> str:

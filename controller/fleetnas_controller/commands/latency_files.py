@@ -4,28 +4,34 @@ __all__ = ["add_file_parsers"]
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from fleetnas_controller.commands.latency_import import guessed_format, import_latencies
 from fleetnas_controller.commands.latency_targets import opened_target
-from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from fleetnas_latency.exchange.records import FileRecord, Unit
-    from fleetnas_latency.repository import LatencyRepository, Observation
+    from fleetnas_latency.exchange.records import FileRecord
+    from fleetnas_latency.repository import LatencyRepository
     from fleetnas_latency.target import Target
 
-FORMATS = ("choices", "csv", "pack", "paddleslim-2019", "paddleslim-2020")
+FORMATS = ("choices", "csv", "onnx", "pack", "paddleslim-2019", "paddleslim-2020", "parquet")
 _EPILOG = """\
-formats: csv; pack (JSON with a hash, for a whole target); paddleslim-2020 (commas, a header) and paddleslim-2019
-(blanks, none); choices (to write only: JSON with a cost for each option of each decision of the space, for the
-latency term of one-shot training). Text tables carry no unit: give --unit unless the header says us.
+formats: csv; parquet (the same columns; needs fleetnas[parquet]); pack (JSON with a hash, for a whole target); onnx
+(in the metadata of a network that FleetNAS wrote: its latencies); paddleslim-2020 (commas, a header) and
+paddleslim-2019 (blanks, none); choices (to write only: JSON with a cost for each option of each decision
+of the space, for the latency term of one-shot training). Text tables carry no unit: give --unit unless the header
+says us.
 
 examples:
+  fleetnas latency import --pack fbnet-pixel3
   fleetnas latency import latency_855.txt --device-model "Snapdragon 855" --runtime paddle-lite --unit us
   fleetnas latency export pixel3.pack.json --device pixel3
+  fleetnas latency export runs/mine/found.onnx --device host
+  fleetnas latency import runs/mine/found.onnx --table other.db
   fleetnas latency export table.txt --device rk3288 --format paddleslim-2020 --unit us
 """
 
@@ -35,7 +41,7 @@ def add_file_parsers(
 ) -> None:
     parsers = {}
     for name, text, run in (
-        ("import", "read latencies from a file into the table", _import),
+        ("import", "read latencies from a file into the table", import_latencies),
         ("export", "write what the table knows of a target to a file", _export),
     ):
         parser = verbs.add_parser(
@@ -45,7 +51,7 @@ def add_file_parsers(
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("file", type=Path, metavar="FILE", nargs="?" if name == "import" else None)
         parser.add_argument("--format", choices=FORMATS, help="default: by the file's name and content")
         parser.add_argument("--unit", help="us, ms or s, where the format has no unit of its own")
         parser.add_argument("--space", default="nas-bench-macro", help="of networks (default: %(default)s)")
@@ -54,6 +60,9 @@ def add_file_parsers(
         )
         parser.set_defaults(run=run)
         parsers[name] = parser
+    parsers["import"].add_argument(
+        "--pack", metavar="NAME", help="one that 'latency packs' lists, instead of FILE"
+    )
     _add_target(parsers["import"])
     parsers["export"].add_argument("--device", default="", help="a target, as in 'latency query'")
     parsers["export"].add_argument("--origin", default="", help="where the numbers come from, for a pack")
@@ -65,69 +74,28 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", default="unknown", help="what it was measured with")
     parser.add_argument("--runtime-version", default="unknown")
     parser.add_argument("--threads", type=int, default=1, help="threads it ran on (default: %(default)s)")
-
-
-def _import(args: argparse.Namespace) -> int:
-    import time
-
-    from fleetnas_latency.exchange.pack import read_pack
-    from fleetnas_latency.exchange.records import observations_of
-    from fleetnas_latency.table import open_table
-
-    if args.format == "choices":
-        raise InvalidArgumentError("a table of choices cannot be read back: import a pack or a CSV.")
-    text = _read(args.file)
-    args.table.parent.mkdir(parents=True, exist_ok=True)
-    table = open_table(args.table)
-    if (args.format or _guessed(args.file, text)) == "pack":
-        pack = read_pack(text)
-        added = _put_new(table, pack.target, pack.observations)
-        for space in sorted({one.space for one in pack.entries}):
-            entries = [one for one in pack.entries if one.space == space]
-            if not table.coverage(pack.target, space):
-                table.put_entries(pack.target, space, entries)
-        print(f"{added} of {len(pack.observations)} latencies are new on {pack.target.key}")
-        return 0
-    target = _given_target(args)
-    records = _records(args, text)
-    added = _put_new(table, target, observations_of(records, target, time.time()))
-    foreign = sum(one.operator is None and not one.space for one in records)
-    print(
-        f"{added} of {len(records)} latencies are new on {target.key}"
-        + (f"; {foreign} are of operators FleetNAS has not, kept under their own keys" if foreign else "")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="number type it ran with; types never mix (default: %(default)s)",
     )
-    return 0
-
-
-def _put_new(table: "LatencyRepository", target: "Target", observations: "Sequence[Observation]") -> int:
-    """Stores those whose id is not there: importing a file twice is importing it once."""
-    known = {one.measurement_id for one in table.observations(target)}
-    new = {one.measurement_id: one for one in observations if one.measurement_id not in known}
-    return table.put_observations(list(new.values()))
 
 
 def _export(args: argparse.Namespace) -> int:
-    from fleetnas_latency.exchange.csv_files import write_csv
-    from fleetnas_latency.exchange.pack import Pack, write_pack
-    from fleetnas_latency.exchange.paddle_files import PaddleFormat, write_paddle
-    from fleetnas_latency.exchange.records import Unit
+    from fleetnas_controller.storage import storage_errors
 
     table, target = opened_target(args)
-    style = args.format or _guessed(args.file, "")
+    style = args.format or guessed_format(args.file, "")
     left_out: tuple[str, ...] = ()
-    if style == "pack":
-        entries = table.coverage(target, args.space)
-        observations = table.observations(target)
-        text = write_pack(Pack(target, observations, entries, args.origin, args.licence))
-    elif style == "choices":
-        text = _choices(table, target, args.space)
-    elif style == "csv":
-        text = write_csv(_known(table, target, args.space))
+    if style in ("paddleslim-2019", "paddleslim-2020"):
+        content, left_out = _paddle(args, table, target, style)
     else:
-        unit = Unit.named(args.unit or "us")
-        records = _known(table, target, args.space)
-        text, left_out = write_paddle(records, PaddleFormat(style), device=target.device_model, unit=unit)
-    args.file.write_text(text, encoding="utf-8")
+        content = _WRITERS[style](args, table, target)
+    partial = args.file.with_name(f"{args.file.name}.part")
+    with storage_errors(args.file.parent):
+        partial.write_bytes(content)
+        partial.replace(args.file)
     print(f"{target.key} is in '{args.file}'")
     if left_out:
         print(
@@ -138,14 +106,55 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _choices(table: "LatencyRepository", target: "Target", space_name: str) -> str:
+def _paddle(
+    args: argparse.Namespace, table: "LatencyRepository", target: "Target", style: str
+) -> tuple[bytes, tuple[str, ...]]:
+    from fleetnas_latency.exchange.paddle_files import PaddleFormat, write_paddle
+    from fleetnas_latency.exchange.records import Unit
+
+    unit = Unit.named(args.unit or "us")
+    records = _known(table, target, args.space)
+    text, left_out = write_paddle(records, PaddleFormat(style), device=target.device_model, unit=unit)
+    return text.encode(), left_out
+
+
+def _pack(args: argparse.Namespace, table: "LatencyRepository", target: "Target") -> bytes:
+    from fleetnas_latency.exchange.pack import Pack, write_pack
+
+    entries, observations = table.coverage(target, args.space), table.observations(target)
+    return write_pack(Pack(target, observations, entries, args.origin, args.licence)).encode()
+
+
+def _csv(args: argparse.Namespace, table: "LatencyRepository", target: "Target") -> bytes:
+    from fleetnas_latency.exchange.csv_files import write_csv
+
+    return write_csv(_known(table, target, args.space)).encode()
+
+
+def _parquet(args: argparse.Namespace, table: "LatencyRepository", target: "Target") -> bytes:
+    from fleetnas_latency.exchange.parquet_files import write_parquet
+
+    return write_parquet(_known(table, target, args.space))
+
+
+def _onnx(args: argparse.Namespace, table: "LatencyRepository", target: "Target") -> bytes:
+    from fleetnas_latency.exchange.onnx_metadata import with_onnx_latency
+
+    if not args.file.is_file():
+        raise NotFoundError(
+            f"no file '{args.file}': a latency is written into a network's file that is there."
+        )
+    return with_onnx_latency(args.file.read_bytes(), table, target)
+
+
+def _choices(args: argparse.Namespace, table: "LatencyRepository", target: "Target") -> bytes:
     import json
 
     from fleetnas_latency.choice_table import choice_table
     from fleetnas_latency.fitting import fit
     from fleetnas_search_spaces.registry import space
 
-    wanted = space(space_name)
+    wanted = space(args.space)
     model = fit(table, target, wanted)
     made = choice_table(wanted, lambda networks: model.predict(networks).mean_ms)
     document = {
@@ -156,7 +165,7 @@ def _choices(table: "LatencyRepository", target: "Target", space_name: str) -> s
         "costs_ms": made.costs_ms.tolist(),
         "median_error": made.error,
     }
-    return json.dumps(document, indent=1) + "\n"
+    return f"{json.dumps(document, indent=1)}\n".encode()
 
 
 def _known(table: "LatencyRepository", target: "Target", space: str) -> "list[FileRecord]":
@@ -180,46 +189,6 @@ def _known(table: "LatencyRepository", target: "Target", space: str) -> "list[Fi
     ]
 
 
-def _records(args: argparse.Namespace, text: str) -> "tuple[FileRecord, ...]":
-    from fleetnas_latency.exchange.csv_files import read_csv
-    from fleetnas_latency.exchange.paddle_files import read_paddle
-    from fleetnas_search_spaces.registry import space
-
-    unit = _unit(args)
-    if (args.format or _guessed(args.file, text)) == "csv":
-        return read_csv(text, space(args.space), unit)
-    return read_paddle(text, unit)
-
-
-def _unit(args: argparse.Namespace) -> "Unit | None":
-    from fleetnas_latency.exchange.records import Unit
-
-    return Unit.named(args.unit) if args.unit else None
-
-
-def _given_target(args: argparse.Namespace) -> "Target":
-    from fleetnas_latency.target import Target
-
-    if not args.device_model:
-        raise InvalidArgumentError("the file does not say what was measured: name it with --device-model.")
-    return Target(args.device_model, args.runtime, args.runtime_version, args.threads)
-
-
-def _guessed(file: Path, text: str) -> str:
-    if file.suffix == ".json":
-        return "pack"
-    if file.suffix in (".csv", ".gz"):
-        return "csv"
-    return "paddleslim-2020" if "," in text or not text else "paddleslim-2019"
-
-
-def _read(file: Path) -> str:
-    import gzip
-
-    if not file.is_file():
-        raise NotFoundError(f"no file '{file}'.")
-    content = file.read_bytes()
-    try:
-        return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidArgumentError(f"'{file}' is no text ({error}).") from error
+_WRITERS: Mapping[str, Callable[[argparse.Namespace, "LatencyRepository", "Target"], bytes]] = (
+    MappingProxyType({"choices": _choices, "csv": _csv, "onnx": _onnx, "pack": _pack, "parquet": _parquet})
+)

@@ -4,25 +4,34 @@ __all__ = ["add_device_options", "add_parser", "settings_of"]
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.commands.arguments import share
-from fleetnas_search_spaces.errors import FailedPreconditionError
+from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from fleetnas_controller.device_session import DeviceSettings
-    from fleetnas_controller.jobs import Device
+    from fleetnas_controller.jobs import MeasurementRecord
+    from fleetnas_controller.user_network import UserNetwork
     from fleetnas_latency.plan import Plan
     from fleetnas_latency.statistics import Statistic
-
+_MOST_FILES = 20
 _EPILOG = """\
 Runs until the interval of the latency is narrow enough, beside a fixed anchor network, and judges what came out. A
 verdict other than ok is said with what to do, and the exit code is 1.
 
+Several files are one batch: in one lease they take turns with the anchor, in another random order each round, so
+that what disturbs one disturbs all, and each is compared with the first, with the interval of the difference. The
+anchor is measured before and after; where it moved by more than 3 % the device rests and the batch is measured again,
+three times at most. Devices reached by adb or ssh measure one network at a time.
+
 examples:
   fleetnas device measure net.onnx                                this machine, ONNX Runtime, one thread
   fleetnas device measure net.onnx --runtime ncnn --json
+  fleetnas device measure a.onnx b.onnx c.onnx                    how b and c differ from a
+  fleetnas device measure net.onnx --profile                      what each operator takes
   fleetnas device measure net.onnx --controller 127.0.0.1:7070 --data-dir fleet --device pixel3
 """
 
@@ -30,12 +39,18 @@ examples:
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "measure",
-        help="measure an ONNX file on a device",
-        description="Measures the latency of an ONNX file on a device, with its interval, verdict and evidence.",
+        help="measure ONNX files on a device",
+        description="Measures the latency of ONNX files on a device, with interval, verdict and evidence.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE.onnx", help="the network, with fixed input sizes")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE.onnx",
+        help="a network with fixed input sizes; up to 20 are measured in turns",
+    )
     add_device_options(parser)
     parser.add_argument(
         "--half-width",
@@ -48,6 +63,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--max-s", type=float, default=20.0, metavar="S", help="longest sampling, seconds (default: 20)"
     )
     parser.add_argument("--no-anchor", action="store_true", help="measure without the anchor beside it")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="tell what each operator takes (runtimes onnxruntime and openvino)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     parser.set_defaults(run=_measure)
 
@@ -90,42 +110,65 @@ def settings_of(args: argparse.Namespace) -> "DeviceSettings":
 def _measure(args: argparse.Namespace) -> int:
     import tempfile
 
+    from fleetnas_controller.chosen_statistics import statistic_of
     from fleetnas_controller.device_session import device_session
-    from fleetnas_controller.measurement_report import measurement_document, measurement_rows
     from fleetnas_controller.measuring import Anchor, Measuring
+    from fleetnas_controller.self_tests import SelfTests
     from fleetnas_controller.user_network import read_network
     from fleetnas_latency.statistics import Statistic
 
-    network = read_network(args.file)
+    if len(args.files) > _MOST_FILES:
+        raise InvalidArgumentError(
+            f"{len(args.files)} files are too many for one batch: {_MOST_FILES} may be."
+        )
+    networks = [read_network(one) for one in args.files]
     _plan(
         args, Statistic(args.statistic or Statistic.WALL_MEDIAN)
     )  # mistakes are found before anything is started
     with device_session(settings_of(args)) as (client, device), tempfile.TemporaryDirectory() as folder:
-        statistic = Statistic(args.statistic) if args.statistic else _tested_statistic(args, device)
+        tested = statistic_of(device, SelfTests(args.runs_dir), args.threads).statistic
+        statistic = Statistic(args.statistic) if args.statistic else tested
         anchor = None if args.no_anchor else Anchor.uploaded(client, Path(folder))
         measuring = Measuring(client, device, args.runtime, anchor)
-        record = measuring.measure(network.entry, measuring.uploaded(network), _plan(args, statistic))
-    document = measurement_document(record, network)
-    if args.json:
-        print(json.dumps(document, indent=2))
-    else:
-        from fleetnas_controller.commands.printing import print_rows
-
-        print_rows(measurement_rows(document))
-    if document["verdict"] != "ok":
-        raise FailedPreconditionError(f"no latency to rely on, {document['verdict']}: {document['reason']}")
+        uploaded = [measuring.uploaded(one) for one in networks]
+        record = measuring.measure(uploaded, _plan(args, statistic), profile=args.profile)
+    documents = _tell(args, record, networks)
+    bad = [one for one in documents if one["verdict"] != "ok"]
+    if bad:
+        which = f" of '{bad[0]['file']}'" if len(documents) > 1 else ""
+        raise FailedPreconditionError(
+            f"no latency{which} to rely on, {bad[0]['verdict']}: {bad[0]['reason']}"
+        )
     return 0
 
 
-def _tested_statistic(args: argparse.Namespace, device: "Device") -> "Statistic":
-    """What the device's self-test chose, or else what suits its kind."""
-    from fleetnas_controller.asking import default_statistic
+def _tell(
+    args: argparse.Namespace, record: "MeasurementRecord", networks: "Sequence[UserNetwork]"
+) -> list[dict[str, Any]]:
+    """Prints what was measured; returns the document of each network."""
+    from fleetnas_controller.batch_report import batch_document, batch_rows, difference_rows
+    from fleetnas_controller.commands.printing import print_rows
+    from fleetnas_controller.measurement_report import measurement_document, measurement_rows, operator_rows
     from fleetnas_controller.self_tests import SelfTests
-    from fleetnas_latency.statistics import Series, Statistic
 
-    tested = SelfTests(args.runs_dir).find(device.device_id)
-    chosen = Statistic(tested.statistic) if tested is not None else default_statistic(device, args.threads)
-    return chosen if args.threads == 1 or chosen.series is Series.WALL else Statistic.WALL_MEDIAN
+    if len(networks) == 1:
+        document = measurement_document(record, networks[0])
+        documents, tables = [document], [measurement_rows(document)]
+    else:
+        tested = SelfTests(args.runs_dir).find(record.device.removeprefix("devices/"))
+        document = batch_document(record, networks, tested.resolution if tested is not None else None)
+        documents, tables = document["networks"], [batch_rows(document), difference_rows(document)]
+    if args.json:
+        print(json.dumps(document, indent=2))
+        return documents
+    for rows in tables:
+        print_rows(rows)
+    for one in documents if args.profile else ():
+        if one["operators"]:
+            print_rows(operator_rows(one), title=one["file"])
+        else:
+            print(f"no profile of '{one['file']}': runtime '{one['target']['runtime']}' tells none")
+    return documents
 
 
 def _plan(args: argparse.Namespace, statistic: "Statistic") -> "Plan":

@@ -1,6 +1,6 @@
 """Tables for people, on stdout."""
 
-__all__ = ["print_rows", "print_search"]
+__all__ = ["print_picks", "print_rows", "print_search"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetnas_controller.results import front_lines, summary_lines
+from fleetnas_controller.results import (
+    front_lines,
+    pick_lines,
+    soft_cap_lines,
+    statistic_lines,
+    summary_lines,
+)
 
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
@@ -19,6 +25,12 @@ def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
     for row in rows[1:]:
         table.add_row(*row)
     Console().print(table)
+
+
+def print_picks(result: Mapping[str, Any]) -> None:
+    """A table for each device."""
+    for device, picks in result["picks"].items():
+        print_rows(pick_lines(picks, device), f"picks for {device}")
 
 
 def print_search(result: Mapping[str, Any]) -> None:
@@ -39,10 +51,18 @@ def print_search(result: Mapping[str, Any]) -> None:
             f"cap {cap['name']}: {cap['value']:.4g} ({cap['low']:.4g} to {cap['high']:.4g}), "
             f"limit {cap['limit']:.4g}: {cap['state']}"
         )
+    for line in (*soft_cap_lines(result), *statistic_lines(result)):
+        console.print(line)
     console.print(f"accuracy: {found['accuracy_source']}, quoted; nothing was trained here")
     console.print(
         f"{result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s; the latencies are {next(iter(found['latency_ms'].values()))['source']}"
     )
+    earlier = result["warm_start"]
+    if earlier:
+        console.print(
+            f"taken over from {earlier['from']}: {earlier['trials']} trials; {earlier['accuracies']} accuracies and "
+            f"{earlier['latencies']} latencies of them hold here"
+        )
     for name, path in result["artifacts"].items():
         console.print(f"{name}: {path}", soft_wrap=True)

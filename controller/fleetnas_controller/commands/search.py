@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleetnas_controller.commands.arguments import quantity, share
+from fleetnas_controller.commands.arguments import priced, quantity, share
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
+
+_MB = 1e6
 
 _EPILOG = """\
 Results go to RUNS_DIR/NAME: the store, report.html, pareto.png and the found network as ONNX. A search that was
@@ -19,6 +21,8 @@ examples:
   fleetnas search --latency-drop 20%
   fleetnas search --space nas-bench-macro --strategy evolution --max-latency-ms 1.5 --budget 60 --seed 3
   fleetnas search --objectives accuracy,latency --budget 80
+  fleetnas search --max-model-bytes 6M --max-memory-mb 0.5 --soft-latency-ms 1.5:0.8
+  fleetnas search --latency-drop 30% --warm-start nas-bench-macro-predictor-1 --start-from 22222200
   fleetnas search --controller 127.0.0.1:7070 --device pixel3 --max-latency-ms 15 --device rk3288 --max-latency-ms 40
   fleetnas search --controller 127.0.0.1:7070 --data-dir fleet --device pixel3 --latency-drop 25% --json
 
@@ -62,10 +66,36 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--max-params", type=quantity, metavar="N", help="cap on parameters, e.g. 2.5M")
     parser.add_argument(
+        "--max-model-bytes", type=quantity, metavar="N", help="cap on the bytes of the weights, e.g. 5M"
+    )
+    parser.add_argument(
+        "--max-memory-mb",
+        type=float,
+        metavar="MB",
+        help="cap on what feature maps take up at one time, in 1,000,000 bytes",
+    )
+    parser.add_argument(
+        "--soft-latency-ms",
+        type=priced,
+        metavar="MS:POINTS",
+        help="each millisecond over MS costs POINTS of accuracy, on each device, e.g. 20:0.5",
+    )
+    parser.add_argument(
         "--objectives",
         metavar="A,B",
-        help="search a front instead of one network: accuracy and one or more of latency, macs, params; a worst "
-        "value that is still of use may follow, e.g. accuracy:85,latency:30",
+        help="search a front instead of one network: accuracy and one or more of latency, macs, params, "
+        "model_bytes, memory_bytes; a worst value that is still of use may follow, e.g. accuracy:85,latency:30",
+    )
+    parser.add_argument(
+        "--warm-start",
+        metavar="RUN",
+        help="take over the trials of an earlier search of the same space: its name, folder or store.db",
+    )
+    parser.add_argument(
+        "--start-from",
+        action="append",
+        metavar="TOKENS|FILE",
+        help="propose this architecture first, or those of a file, one a line; may be given several times",
     )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
@@ -127,7 +157,12 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "latency_drop": args.latency_drop,
         "max_macs": args.max_macs,
         "max_params": args.max_params,
+        "max_model_bytes": args.max_model_bytes,
+        "max_memory_bytes": None if args.max_memory_mb is None else args.max_memory_mb * _MB,
+        **(args.soft_latency_ms or {}),
         "objectives": None if args.objectives is None else _listed(args.objectives),
+        "start_from": None if args.start_from is None else _architectures(args.start_from),
+        "warm_start": args.warm_start,
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,
@@ -152,6 +187,22 @@ def _latency_caps(devices: list[str], limits_ms: list[float]) -> dict[str, Any]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _architectures(given: list[str]) -> tuple[str, ...]:
+    """Texts of architectures; a name of a file stands for its lines, empty ones and comments (#) left out."""
+    from fleetnas_controller.storage import storage_errors
+
+    found: list[str] = []
+    for text in given:
+        path = Path(text)
+        if not path.is_file():
+            found.append(text)
+            continue
+        with storage_errors(path):
+            lines = [one.strip() for one in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        found += [one for one in lines if one and not one.startswith("#")]
+    return tuple(found)
 
 
 def _nearest_miss(result: dict[str, Any]) -> str:

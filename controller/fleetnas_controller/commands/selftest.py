@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Measures random networks in two sessions, compares each with itself (A and A'), and keeps in RUNS_DIR/devices what
-difference the device can resolve and which statistic agrees best between sessions. 'device measure' takes that
-statistic, and reports of searches refuse to call a smaller difference a change.
+difference the device can resolve and which statistic agrees best between sessions. 'device measure', 'search' and
+'latency profile' take that statistic, and reports of searches refuse to call a smaller difference a change.
 
 examples:
   fleetnas device selftest                                   this machine, about a minute

@@ -8,18 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetnas_controller.strategies.objective import violation
-from fleetnas_controller.strategies.strategy import Cap, Outcome
+from fleetnas_controller.strategies.objective import reward, violation
+from fleetnas_controller.strategies.strategy import Cap, Outcome, SoftCap
 
 _RUNS = 400
 
 
-def observed_trace(outcomes: Sequence[Outcome], caps: Sequence[Cap]) -> list[float]:
-    """Best accuracy under the caps after each outcome; NaN before the first that keeps them."""
+def observed_trace(
+    outcomes: Sequence[Outcome], caps: Sequence[Cap], soft: Sequence[SoftCap] = ()
+) -> list[float]:
+    """Best accuracy, less its price, under the caps after each outcome; NaN before the first that keeps them."""
     best, trace = -math.inf, []
     for outcome in outcomes:
-        if outcome.accuracy is not None and violation(outcome, caps) == 0.0:
-            best = max(best, outcome.accuracy)
+        value = reward(outcome, caps, soft)
+        if value is not None and violation(outcome, caps) == 0.0:
+            best = max(best, value)
         trace.append(best if math.isfinite(best) else math.nan)
     return trace
 

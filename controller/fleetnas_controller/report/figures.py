@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_SEARCHED = (TrialPhase.REFERENCE, TrialPhase.SEARCH)
 _BLUE, _ORANGE, _GREEN, _GREY = "#1f6fb4", "#d95f02", "#1b7837", "#7f7f7f"
 
 
@@ -50,7 +51,7 @@ def _measured(trials: Sequence[Trial], device: str) -> list[tuple[Trial, Estimat
     found = []
     for trial in trials:
         reading = trial.readings.get(device)
-        if trial.state is not TrialState.FINISHED or trial.phase is TrialPhase.CONFIRM or reading is None:
+        if trial.state is not TrialState.FINISHED or trial.phase not in _SEARCHED or reading is None:
             continue
         if reading.latency_ms is not None and trial.accuracy is not None:
             found.append((trial, reading.latency_ms, trial.accuracy))

@@ -2,25 +2,16 @@
 
 __all__ = ["render_page"]
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.results import front_lines
+from fleetnas_controller.report.html import html_figure, html_page, html_table
+from fleetnas_controller.results import front_lines, pick_lines, soft_cap_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 14px; width: 100% }
-th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-figure { margin: 1.5rem 0 } img { max-width: 100% } figcaption, .note { color: #555; font-size: 13px }
-"""
 
 _CAPTIONS = {
     "pareto": "Measured candidates with 95 % intervals; the line joins the best accuracy at each latency.",
@@ -41,44 +32,50 @@ def render_page(
     Args:
         summary: Header and rows of the table at the top.
     """
-    title = f"FleetNAS: {escape(result['run'])}"
+    title = f"FleetNAS: {result['run']}"
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>",
         f"<p>Space <b>{escape(result['space'])}</b>, strategy <b>{escape(result['strategy'])}</b>, seed "
         f"{result['seed']}: {result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s.</p>",
-        _table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
+        html_table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
         _front(result),
+        _picks(result),
         _caps(result),
         _words(result),
-        *(_figure(name, figure) for name, figure in figures.items()),
+        *(html_figure(name, figure, _CAPTIONS[name]) for name, figure in figures.items()),
         "<h2>Every evaluation</h2>",
         _trials(trials),
-        "</body></html>",
     ]
-    return "\n".join(parts)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return html_page(title, parts)
 
 
 def _front(result: Mapping[str, Any]) -> str:
     rows = front_lines(result)
-    return "<h2>Front</h2>" + _table(rows) if rows else ""
+    return "<h2>Front</h2>" + html_table(rows) if rows else ""
+
+
+def _picks(result: Mapping[str, Any]) -> str:
+    tables = [
+        f"<h2>Picks for {escape(device)}</h2>{html_table(pick_lines(picks, device))}"
+        for device, picks in result.get("picks", {}).items()
+    ]
+    note = (
+        "<p class='note'>The knee is the network farthest below the line between the ends of the front of accuracy "
+        "and latency; the others are medoids by the number of decisions in which networks differ, each standing for "
+        "those of the front that are most like it.</p>"
+    )
+    return "".join(tables) + note if tables else ""
 
 
 def _caps(result: Mapping[str, Any]) -> str:
-    if not result["caps"]:
+    paid = "".join(f"<p>{escape(line)}</p>" for line in soft_cap_lines(result))
+    if not result["caps"] and not paid:
         return ""
     rows = [["cap", "limit", "measured (interval)", "state"]]
     for cap in result["caps"]:
         value = "-" if cap["value"] is None else f"{cap['value']:.5g} ({cap['low']:.5g} to {cap['high']:.5g})"
         rows.append([cap["name"], f"{cap['limit']:.5g}", value, cap["state"]])
-    return "<h2>Caps</h2>" + _table(rows)
+    return "<h2>Caps</h2>" + (html_table(rows) if result["caps"] else "") + paid
 
 
 def _words(result: Mapping[str, Any]) -> str:
@@ -88,17 +85,6 @@ def _words(result: Mapping[str, Any]) -> str:
         "target with an interval; <i>confirmed</i>: measured again at the end, twice, every interval under the "
         "cap; <i>predicted</i>: from the latency table. The ONNX file holds seeded, untrained weights: it has "
         "the network's latency, not its accuracy.</p>"
-    )
-
-
-def _figure(name: str, figure: "Figure") -> str:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    caption = _CAPTIONS[name]
-    return (
-        f"<figure><img alt='{escape(name)}' src='data:image/png;base64,{data}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
@@ -115,4 +101,4 @@ def _trials(trials: Sequence[Trial]) -> str:
             rows.append(
                 [str(trial.number), trial.phase, trial.architecture, accuracy, predicted, measured, verdict]
             )
-    return _table(rows)
+    return html_table(rows)

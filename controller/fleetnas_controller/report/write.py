@@ -7,24 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.report.baseline import observed_trace, random_trace
 from fleetnas_controller.report.figures import draw_figures, save_figure
 from fleetnas_controller.report.page import render_page
 from fleetnas_controller.results import summary_lines
 from fleetnas_controller.run_folder import RunFolder
-from fleetnas_controller.search import SearchOutcome, scaled_readings
+from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.storage import storage_errors
+from fleetnas_controller.strategies.exact_caps import exact_count
 from fleetnas_controller.strategies.strategy import CapKind, Outcome
 from fleetnas_controller.trials import Trial, TrialPhase
 from fleetnas_latency.model import LatencyModel
-from fleetnas_search_spaces.architecture import SearchSpace
+from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.choices import canonical_members
-from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FleetNASError
 from fleetnas_search_spaces.weights import WeightPool
-from fleetnas_training.accuracy_source import AccuracySource
+from fleetnas_training.accuracy import AccuracySource
 
 _MOST_MEMBERS = 20_000
 _THIS = "this search"
@@ -65,10 +67,10 @@ def _write_whole(path: Path, content: bytes) -> None:
 def _traces(
     space: SearchSpace, accuracy: AccuracySource, outcome: SearchOutcome
 ) -> dict[str, Sequence[float]]:
-    searched = [one for one in outcome.trials if one.phase is not TrialPhase.CONFIRM]
+    searched = [one for one in outcome.trials if one.phase in (TrialPhase.REFERENCE, TrialPhase.SEARCH)]
     ended = sorted((one for one in searched if one.order >= 0), key=lambda one: one.order)
     outcomes = [_outcome(space, one, outcome.reference_ms) for one in ended]
-    traces: dict[str, Sequence[float]] = {_THIS: observed_trace(outcomes, outcome.caps)}
+    traces: dict[str, Sequence[float]] = {_THIS: observed_trace(outcomes, outcome.caps, outcome.soft)}
     expected = _random(space, accuracy, outcome, outcomes)
     if expected is not None:
         traces[_RANDOM] = expected
@@ -76,9 +78,7 @@ def _traces(
 
 
 def _outcome(space: SearchSpace, trial: Trial, reference_ms: Mapping[str, float]) -> Outcome:
-    latencies = scaled_readings(trial, reference_ms)
-    architecture = space.parse(trial.architecture)
-    return Outcome(trial.number, architecture, trial.accuracy, latencies, trial.macs, trial.params)
+    return outcome_of(space, trial, scaled_readings(trial, reference_ms))
 
 
 def _random(
@@ -93,18 +93,26 @@ def _random(
     except FleetNASError:
         return None
     feasible = np.ones(len(members), dtype=bool)
+    devices = {one.device for one in outcome.caps if one.device} | {one.device for one in outcome.soft}
+    predicted_ms = {device: _predicted_ms(space, members, outcomes, device) for device in devices}
     for cap in outcome.caps:
         if cap.kind is CapKind.LATENCY_MS:
-            model = LatencyModel(space)
-            known = [one for one in outcomes if cap.device in one.latencies]
-            readings = [one.latencies[cap.device] for one in known]
-            model.observe(
-                [one.architecture for one in known],
-                [one.value for one in readings],
-                [one.std for one in readings],
-            )
-            feasible &= model.predict(members).mean_ms < cap.limit
+            feasible &= predicted_ms[cap.device] < cap.limit
         else:
-            count = macs if cap.kind is CapKind.MACS else params
-            feasible &= np.array([count(space.graph(one)) <= cap.limit for one in members])
+            feasible &= np.array([exact_count(cap.kind, space.graph(one)) <= cap.limit for one in members])
+    for soft in outcome.soft:
+        values -= soft.price * np.maximum(predicted_ms[soft.device] - soft.limit_ms, 0.0)
     return random_trace(values, feasible, len(outcomes))
+
+
+def _predicted_ms(
+    space: SearchSpace, members: Sequence[Architecture], outcomes: Sequence[Outcome], device: str
+) -> NDArray[np.float64]:
+    """What the readings of one device say of all members, shape ``(M,)``."""
+    model = LatencyModel(space)
+    known = [one for one in outcomes if device in one.latencies]
+    readings = [one.latencies[device] for one in known]
+    model.observe(
+        [one.architecture for one in known], [one.value for one in readings], [one.std for one in readings]
+    )
+    return model.predict(members).mean_ms

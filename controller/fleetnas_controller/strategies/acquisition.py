@@ -1,6 +1,6 @@
 """What one more evaluation of a candidate is worth."""
 
-__all__ = ["GATE", "choose", "improvement", "log_cap_score"]
+__all__ = ["GATE", "choose", "expected_excess", "improvement", "log_cap_score"]
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ GATE = 0.02
 """Candidates less likely than this to keep every cap are not evaluated."""
 
 
-def improvement(mean: Floats, variance: Floats, noise_variance: float, rivals: Mask) -> Floats:
+def improvement(mean: Floats, variance: Floats, noise_variance: Floats | float, rivals: Mask) -> Floats:
     """How much one more observation is expected to raise the best posterior mean ("one-sample" improvement).
 
     An observation moves the mean at its own candidate by a Gaussian of deviation ``t = v / sqrt(v + noise)``. A
@@ -22,6 +22,7 @@ def improvement(mean: Floats, variance: Floats, noise_variance: float, rivals: M
 
     Args:
         mean, variance: Posterior of each candidate, shape ``(M,)``.
+        noise_variance: Of one observation, of all candidates or of each.
         rivals: Which candidates may be the answer today, at least one: evaluated and within the caps.
 
     Returns:
@@ -45,6 +46,14 @@ def improvement(mean: Floats, variance: Floats, noise_variance: float, rivals: M
 def log_cap_score(log_limit: float, log_mean: Floats, log_std: Floats) -> Floats:
     """By how many standard deviations a log-normal quantity is expected to stay under its limit."""
     result: Floats = (log_limit - log_mean) / np.maximum(log_std, 1e-9)
+    return result
+
+
+def expected_excess(limit: float, log_mean: Floats, log_std: Floats) -> Floats:
+    """By how much a log-normal quantity is expected to exceed its limit, in the limit's unit: ``E[(x - limit)+]``."""
+    score = log_cap_score(np.log(limit), log_mean, log_std)
+    above = np.exp(log_mean + np.square(log_std) / 2.0) * ndtr(log_std - score)
+    result: Floats = np.maximum(above - limit * ndtr(-score), 0.0)
     return result
 
 

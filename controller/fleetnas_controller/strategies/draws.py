@@ -14,6 +14,9 @@ from fleetnas_search_spaces.choices import canonical_members
 _TRIES = 100
 """Draws before the space is listed; with half of a space tried they all fail once in 2**100."""
 
+_WALK = 300
+"""Steps into the exact caps, at most."""
+
 _LISTABLE = 20_000
 """Spaces with at most this many codes are listed when blind drawing no longer finds anything new."""
 
@@ -40,7 +43,12 @@ class Draws:
         if left:
             least = min(self._caps.violation(one) for one in left)
             return rng.choice([one for one in left if self._caps.violation(one) == least])
-        return found or self._space.canonical(self._space.sample(rng))
+        inside = self._inside(found or self._space.sample(rng), rng)
+        return found if found is not None and inside.key in taken else inside
+
+    def keeps(self, architecture: Architecture) -> bool:
+        """Whether it keeps the exact caps."""
+        return self._caps.violation(architecture) == 0.0
 
     def first(self, draw: Callable[[], Architecture], taken: Set[str], tries: int) -> Architecture | None:
         """The first of ``tries`` draws that is not taken and keeps the exact caps.
@@ -63,15 +71,28 @@ class Draws:
     def near(self, parent: Architecture, taken: Set[str], rng: Random, tries: int) -> Architecture:
         """An untaken mutant of ``parent``: one choice away if such a one is found, else two, four, ... away.
 
-        A neighbourhood that is used up widens until it is the whole space, so the search never ends early.
+        A neighbourhood that is used up widens until it is the whole space, so the search never ends early. A parent
+        that breaks an exact cap gives way to the end of a walk into the cap: that costs no evaluation.
         """
+        parent = self._inside(parent, rng)
         steps = 1
         while steps <= 2 * len(self._space.option_counts):
             found = self.first(partial(self._mutant, parent, steps, rng), taken, tries)
-            if found is not None and self._caps.violation(found) <= self._caps.violation(parent):
+            if found is not None and self._caps.violation(found) == 0.0:
                 return found
             steps *= 2
         return self.fresh(taken, rng)
+
+    def _inside(self, start: Architecture, rng: Random) -> Architecture:
+        """The end of a walk of single choices from ``start`` that never breaks the exact caps by more than before."""
+        here = self._space.canonical(start)
+        for _ in range(_WALK):
+            if self._caps.violation(here) == 0.0:
+                break
+            step = self._space.canonical(self._space.mutate(here, rng))
+            if self._caps.violation(step) <= self._caps.violation(here):
+                here = step
+        return here
 
     def _mutant(self, parent: Architecture, steps: int, rng: Random) -> Architecture:
         for _ in range(steps):

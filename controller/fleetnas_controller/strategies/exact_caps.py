@@ -1,16 +1,32 @@
-"""Caps that need no device: MACs and parameters follow from the architecture alone."""
+"""Caps that need no device: what follows from the architecture alone."""
 
-__all__ = ["ExactCaps", "exact_count"]
+__all__ = ["ExactCaps", "exact_count", "exact_counts"]
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fleetnas_controller.strategies.strategy import CapKind, Problem
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.graph import Graph
+from fleetnas_search_spaces.memory import model_bytes, peak_memory_bytes
+
+_COUNTERS: Mapping[CapKind, Callable[[Graph], int]] = {
+    CapKind.MACS: macs,
+    CapKind.PARAMS: params,
+    CapKind.MODEL_BYTES: model_bytes,
+    CapKind.MEMORY_BYTES: peak_memory_bytes,
+}
 
 
 def exact_count(kind: CapKind, graph: Graph) -> int:
     """The quantity of a network; any kind but the latency."""
-    return {CapKind.MACS: macs, CapKind.PARAMS: params}[kind](graph)
+    return _COUNTERS[kind](graph)
+
+
+def exact_counts(graph: Graph) -> dict[str, Any]:
+    """Every such quantity by the name it has in outcomes and trials."""
+    return {str(kind): count(graph) for kind, count in _COUNTERS.items()}
 
 
 class ExactCaps:

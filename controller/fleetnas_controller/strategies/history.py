@@ -48,7 +48,7 @@ class History:
         architecture = self.own(outcome.architecture)
         self._numbers.add(outcome.number)
         self.finished.add(architecture.key)
-        value = reward(outcome, self._problem.caps)
+        value = reward(outcome, self._problem.caps, self._problem.soft)
         if value is None or cost_readings(outcome, self._problem.costs) is None:
             self._failed.add(architecture.key)
             return None

@@ -2,18 +2,22 @@
 
 __all__ = [
     "SIGMAS",
+    "as_share",
     "cap_reading",
     "check_caps",
     "check_costs",
+    "check_soft",
     "cost_readings",
     "excesses",
+    "price_points",
     "reward",
+    "settled",
     "violation",
 ]
 
 from collections.abc import Iterable, Sequence
 
-from fleetnas_controller.strategies.strategy import Cap, CapKind, Cost, Outcome, Reading
+from fleetnas_controller.strategies.strategy import Cap, CapKind, Cost, Outcome, Problem, Reading, SoftCap
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 SIGMAS = 2.0
@@ -21,6 +25,9 @@ SIGMAS = 2.0
 
 _INFEASIBLE = -1000.0
 """Above every reward that breaks a cap, below every accuracy (percent, or a negated loss)."""
+
+_LEAST_FEASIBLE = -999.0
+"""However high the price."""
 
 _POINTS_PER_VIOLATION = 100.0
 """Ten percent over a cap weigh like ten points of accuracy, so that annealing's temperature fits both."""
@@ -41,11 +48,27 @@ def check_caps(caps: Iterable[Cap]) -> None:
 
 def cap_reading(outcome: Outcome, cap: Cap | Cost) -> Reading | None:
     """The quantity in the cap's or cost's unit; ``None`` when it was not measured."""
-    if cap.kind is CapKind.MACS:
-        return Reading(outcome.macs)
-    if cap.kind is CapKind.PARAMS:
-        return Reading(outcome.params)
-    return outcome.latencies.get(cap.device)
+    if cap.kind is CapKind.LATENCY_MS:
+        return outcome.latencies.get(cap.device)
+    return Reading(getattr(outcome, cap.kind))
+
+
+def check_soft(problem: Problem) -> None:
+    """Refuses prices that mean nothing.
+
+    Raises:
+        InvalidArgumentError: A front is searched, or a limit or price is not positive.
+    """
+    if problem.soft and problem.costs:
+        raise InvalidArgumentError(
+            "a soft latency puts a price on what a front shows whole; leave the soft latency or the objectives out"
+        )
+    for cap in problem.soft:
+        if not (cap.limit_ms > 0.0 and cap.price > 0.0):
+            raise InvalidArgumentError(
+                f"the soft latency of '{cap.device}' is {cap.limit_ms} ms at {cap.price} points a millisecond; give "
+                "numbers above zero"
+            )
 
 
 def check_costs(costs: Sequence[Cost]) -> None:
@@ -94,8 +117,25 @@ def violation(outcome: Outcome, caps: Sequence[Cap]) -> float | None:
     return None if found is None else sum(max(0.0, one) for one in found.values())
 
 
-def reward(outcome: Outcome, caps: Sequence[Cap]) -> float | None:
-    """The accuracy where every cap is kept; else a number below any accuracy, falling with the violation.
+def settled(outcome: Outcome, problem: Problem) -> bool:
+    """Whether everything that the problem asks about is known of the trial."""
+    known = excesses(outcome, problem.caps) is not None and cost_readings(outcome, problem.costs) is not None
+    return known and outcome.accuracy is not None and price_points(outcome, problem.soft) is not None
+
+
+def price_points(outcome: Outcome, soft: Sequence[SoftCap]) -> float | None:
+    """Points of accuracy that the latencies over soft caps cost; ``None`` when one of them was not measured."""
+    price = 0.0
+    for cap in soft:
+        reading = outcome.latencies.get(cap.device)
+        if reading is None:
+            return None
+        price += cap.price * max(0.0, reading.value - cap.limit_ms)
+    return price
+
+
+def reward(outcome: Outcome, caps: Sequence[Cap], soft: Sequence[SoftCap] = ()) -> float | None:
+    """The accuracy less its price where every cap is kept; else a number below any such, falling with the violation.
 
     The fall is the same for every strategy, so that one that starts outside the caps finds its way in.
 
@@ -103,6 +143,16 @@ def reward(outcome: Outcome, caps: Sequence[Cap]) -> float | None:
         ``None`` for a failed trial and for one whose capped quantities were not measured.
     """
     excess = violation(outcome, caps)
-    if outcome.accuracy is None or excess is None:
+    price = price_points(outcome, soft)
+    if outcome.accuracy is None or excess is None or price is None:
         return None
-    return outcome.accuracy if excess == 0.0 else _INFEASIBLE - _POINTS_PER_VIOLATION * excess
+    if excess > 0.0:
+        return _INFEASIBLE - _POINTS_PER_VIOLATION * excess
+    return max(outcome.accuracy - price, _LEAST_FEASIBLE)
+
+
+def as_share(value: float) -> float:
+    """A ``reward`` on the scale of 1: an accuracy as a share, a broken cap as minus the excess, -1 at the lowest."""
+    if value > _INFEASIBLE:
+        return value / 100.0
+    return -min((_INFEASIBLE - value) / _POINTS_PER_VIOLATION, 1.0)

@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 from fleetnas_controller.strategies.draws import Draws
 from fleetnas_controller.strategies.exact_caps import ExactCaps
 from fleetnas_controller.strategies.history import History
-from fleetnas_controller.strategies.objective import cost_readings, excesses
+from fleetnas_controller.strategies.objective import cost_readings, excesses, price_points
 from fleetnas_controller.strategies.optuna_storage import RewindableStorage
 from fleetnas_controller.strategies.strategy import Outcome, Problem
 from fleetnas_search_spaces.architecture import Architecture
@@ -146,7 +146,8 @@ class OptunaStudy:
             return
         value, constraints = entry.reward, dict[str, float]()
         if self._kind.constrained and outcome.accuracy is not None:
-            value, constraints = outcome.accuracy, excesses(outcome, self._problem.caps) or {}
+            value = outcome.accuracy - (price_points(outcome, self._problem.soft) or 0.0)
+            constraints = excesses(outcome, self._problem.caps) or {}
         values = [value, *(reading.value for reading in cost_readings(outcome, self._problem.costs) or ())]
         if not self._kind.writes:
             self._add(entry.architecture, TrialState.COMPLETE, values=values, constraints=constraints)

@@ -13,6 +13,7 @@ from fleetnas_controller.strategies.draws import Draws
 from fleetnas_controller.strategies.front import Front
 from fleetnas_controller.strategies.history import History
 from fleetnas_controller.strategies.latency_belief import BELIEFS
+from fleetnas_controller.strategies.objective import settled
 from fleetnas_controller.strategies.search_models import SearchModels
 from fleetnas_controller.strategies.strategy import Outcome, Problem
 from fleetnas_search_spaces.architecture import Architecture
@@ -93,14 +94,22 @@ class PredictorSearch:
             return self._front.best(allowed, evaluated, pending)
         return models.best(allowed, evaluated, pending)
 
+    def learn(self, outcome: Outcome, rng: Random) -> None:
+        """See ``LearnsBefore``: whole trials count as evaluated, the others teach the models what they hold."""
+        if outcome.number in self._history:
+            return
+        if settled(outcome, self._problem):
+            self._first_looks += 1
+            self.tell(outcome, rng)
+        else:
+            self._observe(outcome, rng)
+
     def tell(self, outcome: Outcome, rng: Random) -> None:
         if outcome.number in self._history:
             return
         self._history.add(outcome)
         models = self._models()
-        architecture = self._history.own(outcome.architecture)
-        self._renew([architecture], rng)
-        models.observe(architecture, outcome)
+        architecture = self._observe(outcome, rng)
         if self._front is not None:
             self._front.observe(outcome)
         if outcome.accuracy is not None:
@@ -112,6 +121,13 @@ class PredictorSearch:
         """See ``Ranks``; of a front its members come first, by accuracy."""
         models = self._models()
         return (self._front or models).ranked(self._evaluated)
+
+    def _observe(self, outcome: Outcome, rng: Random) -> Architecture:
+        """Lets the models learn what the outcome holds; returns its architecture, canonical."""
+        architecture = self._history.own(outcome.architecture)
+        self._renew([architecture], rng)
+        self._models().observe(architecture, outcome)
+        return architecture
 
     def _models(self) -> SearchModels:
         if self._state is None:
@@ -125,7 +141,7 @@ class PredictorSearch:
         models = self._models()
         if models.candidates.whole:
             return
-        merit = models.accuracy.mean
+        merit = models.merit()
         if self._front is not None:
             merit = self._front.merit(models.candidates.mask(self._evaluated))
         models.renew(newcomers, models.leaving(merit, self._evaluated, len(newcomers), rng))

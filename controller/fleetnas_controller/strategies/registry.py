@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import UnionType
 from typing import get_args
 
-from fleetnas_controller.strategies.objective import check_caps, check_costs
+from fleetnas_controller.strategies.objective import check_caps, check_costs, check_soft
 from fleetnas_controller.strategies.plug_in import guarded, plug_in_errors
 from fleetnas_controller.strategies.strategy import Problem, Strategy
 from fleetnas_search_spaces.errors import (
@@ -31,10 +31,11 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
     "evolution": ("evolution", "RegularizedEvolution"),
     "local-search": ("local_search", "LocalSearch"),
     "predictor": ("predictor", "PredictorSearch"),
+    "reinforce": ("reinforce", "Reinforce"),
     "random": ("random_search", "RandomSearch"),
 }
 
-_ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes")
+_ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes", "reinforce")
 """They climb by one number and cannot search a front."""
 
 _OPTUNA = "optuna-"
@@ -71,6 +72,7 @@ def create_strategy(
     """
     check_caps(problem.caps)
     check_costs(problem.costs)
+    check_soft(problem)
     if problem.costs and name in _ONE_ANSWER:
         raise InvalidArgumentError(
             f"strategy '{name}' finds one network, not a front; use one of predictor, random, optuna-nsga2, "

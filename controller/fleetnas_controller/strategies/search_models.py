@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from fleetnas_controller.strategies.acquisition import GATE, choose, improvement, log_cap_score
+from fleetnas_controller.strategies.acquisition import (
+    GATE,
+    choose,
+    expected_excess,
+    improvement,
+    log_cap_score,
+)
 from fleetnas_controller.strategies.candidates import Candidates
 from fleetnas_controller.strategies.latency_belief import LatencyBelief
 from fleetnas_controller.strategies.objective import SIGMAS
@@ -55,7 +61,12 @@ class SearchModels:
         )
         self._limits = [cap for cap in problem.caps if cap.kind is CapKind.LATENCY_MS]
         costs = {one.device: 1.0 for one in problem.costs if one.kind is CapKind.LATENCY_MS}
-        focus_ms = costs | {cap.device: cap.limit for cap in self._limits}
+        self._soft = problem.soft
+        focus_ms = (
+            costs
+            | {cap.device: cap.limit_ms for cap in problem.soft}
+            | {cap.device: cap.limit for cap in self._limits}
+        )
         self.latencies: dict[str, LatencyBelief] = {
             device: belief(problem.space, self.candidates, limit_ms) for device, limit_ms in focus_ms.items()
         }
@@ -90,7 +101,8 @@ class SearchModels:
             rivals = evaluated
         with self._accuracy_believing(pending):
             variance = self.accuracy.variance
-        gain = improvement(self.accuracy.mean, variance, self.accuracy.noise_variance, rivals)
+        mean, slope = self._priced()
+        gain = improvement(mean, slope**2 * variance, slope**2 * self.accuracy.noise_variance, rivals)
         return self.candidates.members[choose(gain, kept, scores, allowed)]
 
     def believing(self, pending: Sequence[Architecture]) -> list[AbstractContextManager[None]]:
@@ -103,11 +115,29 @@ class SearchModels:
     def ranked(self, evaluated: Collection[str]) -> list[Architecture]:
         """Evaluated members, best answer first: those safely under every cap by accuracy, then the near misses."""
         columns = np.flatnonzero(self.candidates.mask(evaluated))
-        scores, mean = self._scores()[columns], self.accuracy.mean[columns]
+        scores, mean = self._scores()[columns], self.merit()[columns]
         safe = self.safe()[columns]
         merit = np.where(safe, mean, scores)
         order = np.lexsort((columns, -merit, ~self.candidates.allowed[columns], ~safe))
         return [self.candidates.members[column] for column in columns[order]]
+
+    def merit(self) -> Floats:
+        """Posterior mean of every candidate's accuracy, less the price of its latencies; warped, shape ``(M,)``."""
+        return self._priced()[0]
+
+    def _priced(self) -> tuple[Floats, Floats | float]:
+        """``merit``, and by how much less than the accuracy it moves when the accuracy does.
+
+        The warp is minus the logarithm of the error, so a price in points adds to the error; the expected price, as
+        what one more measurement teaches about a latency is little beside what it teaches about the accuracy.
+        """
+        if not self._soft:
+            return self.accuracy.mean, 1.0
+        price = np.zeros(len(self.candidates))
+        for cap in self._soft:
+            price += cap.price * expected_excess(cap.limit_ms, *self.latencies[cap.device].log_ms())
+        error = np.exp(-self.accuracy.mean)
+        return -np.log(error + price), error / (error + price)
 
     def leaving(self, merit: Floats, evaluated: Collection[str], count: int, rng: Random) -> list[int]:
         """Columns to give away: of the worse half by merit, first those never evaluated.

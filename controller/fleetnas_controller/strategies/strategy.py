@@ -1,6 +1,17 @@
 """What a strategy is told, what it answers, and nothing else."""
 
-__all__ = ["Cap", "CapKind", "Cost", "Outcome", "Problem", "Ranks", "Reading", "Strategy"]
+__all__ = [
+    "Cap",
+    "CapKind",
+    "Cost",
+    "LearnsBefore",
+    "Outcome",
+    "Problem",
+    "Ranks",
+    "Reading",
+    "SoftCap",
+    "Strategy",
+]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +28,8 @@ class CapKind(StrEnum):
     LATENCY_MS = "latency_ms"
     MACS = "macs"
     PARAMS = "params"
+    MODEL_BYTES = "model_bytes"
+    MEMORY_BYTES = "memory_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +37,7 @@ class Cap:
     """An upper limit that the answer must keep.
 
     Attributes:
-        limit: In the kind's unit: milliseconds, count of multiply-accumulates, count of parameters.
+        limit: In the kind's unit: milliseconds, a count, or bytes.
         device: The device a latency cap is about; empty for the others.
     """
 
@@ -56,12 +69,26 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftCap:
+    """A latency that may be exceeded, at a price.
+
+    Attributes:
+        price: Points of accuracy that each millisecond over the limit costs.
+    """
+
+    device: str
+    limit_ms: float
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What is searched: the most accurate architecture of ``space`` that keeps every cap.
 
     Attributes:
         accuracy_noise: Whether evaluating an architecture twice may give two accuracies.
         costs: Not empty: instead of one architecture the front of accuracy against these is searched.
+        soft: What is searched is the highest accuracy less the prices of what is over these limits.
         worst_accuracy: Percent; of a front, the accuracy up to which a network is of no use.
     """
 
@@ -70,6 +97,7 @@ class Problem:
     accuracy_noise: bool = False
     costs: tuple[Cost, ...] = ()
     worst_accuracy: float = 0.0
+    soft: tuple[SoftCap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +122,7 @@ class Outcome:
         architecture: Canonical; not necessarily one that this strategy proposed.
         accuracy: Percent; ``None`` when the trial failed.
         latencies: By device.
-        macs, params: Exact counts.
+        macs, params, model_bytes, memory_bytes: Exact counts.
     """
 
     number: int
@@ -103,6 +131,8 @@ class Outcome:
     latencies: Mapping[str, Reading] = field(default_factory=dict)
     macs: int = 0
     params: int = 0
+    model_bytes: int = 0
+    memory_bytes: int = 0
 
 
 class Strategy(Protocol):
@@ -129,4 +159,16 @@ class Ranks(Protocol):
 
     def rank(self) -> Sequence[Architecture]:
         """Evaluated architectures, the best answer first; those thought to break a cap come last."""
+        ...
+
+
+@runtime_checkable
+class LearnsBefore(Protocol):
+    """A strategy that makes use of an earlier search's trials even where they are known in part only.
+
+    Others are told the whole ones, before their own.
+    """
+
+    def learn(self, outcome: Outcome, rng: Random) -> None:
+        """Takes in a trial of an earlier search, which may lack its accuracy or latencies; no part of the budget."""
         ...

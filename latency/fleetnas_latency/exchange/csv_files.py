@@ -1,10 +1,10 @@
 """CSV: a row a latency. Columns ``key`` or ``arch``, and one whose name ends with its unit."""
 
-__all__ = ["read_csv", "write_csv"]
+__all__ = ["COLUMNS", "read_csv", "read_rows", "row_of", "write_csv"]
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fleetnas_latency.exchange.paddle_keys import PADDLE_PREFIX
 from fleetnas_latency.exchange.records import FileRecord, Unit
@@ -12,25 +12,27 @@ from fleetnas_latency.operator_text import operator_from_json, operator_to_json
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
-_COLUMNS = ("kind", "key", "space", "latency_ms", "half_width", "operator_json")
+COLUMNS = ("kind", "key", "space", "latency_ms", "half_width", "operator_json")
+
+
+def row_of(record: FileRecord) -> dict[str, str]:
+    """The record's text in each of ``COLUMNS``; what it has not is empty."""
+    return {
+        "kind": "network" if record.space else "operator",
+        "key": record.key,
+        "space": record.space,
+        "latency_ms": repr(record.latency_ms),
+        "half_width": "" if record.half_width is None else repr(record.half_width),
+        "operator_json": "" if record.operator is None else operator_to_json(record.operator),
+    }
 
 
 def write_csv(records: Iterable[FileRecord]) -> str:
     """Every record, nothing left out."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for one in records:
-        writer.writerow(
-            {
-                "kind": "network" if one.space else "operator",
-                "key": one.key,
-                "space": one.space,
-                "latency_ms": repr(one.latency_ms),
-                "half_width": "" if one.half_width is None else repr(one.half_width),
-                "operator_json": "" if one.operator is None else operator_to_json(one.operator),
-            }
-        )
+    writer.writerows(row_of(one) for one in records)
     return stream.getvalue()
 
 
@@ -45,13 +47,17 @@ def read_csv(text: str, space: SearchSpace, unit: Unit | None = None) -> tuple[F
         InvalidArgumentError: A column is missing, a value is no number, a code none of the space.
     """
     reader = csv.DictReader(io.StringIO(text))
-    columns = reader.fieldnames or ()
+    return read_rows(reader.fieldnames or (), reader, space, unit)
+
+
+def read_rows(
+    columns: Sequence[str], rows: Iterable[Mapping[str, str]], space: SearchSpace, unit: Unit | None = None
+) -> tuple[FileRecord, ...]:
+    """As ``read_csv``, of rows from anywhere."""
     value_column, found_unit = _latency_column(columns, unit)
     if "arch" not in columns and "key" not in columns:
         raise InvalidArgumentError(f"the columns are {', '.join(columns)}: one must be 'arch' or 'key'.")
-    return tuple(
-        _record(number, row, space, value_column, found_unit) for number, row in enumerate(reader, 2)
-    )
+    return tuple(_record(number, row, space, value_column, found_unit) for number, row in enumerate(rows, 2))
 
 
 def _latency_column(columns: Iterable[str], unit: Unit | None) -> tuple[str, Unit]:

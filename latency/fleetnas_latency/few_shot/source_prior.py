@@ -1,6 +1,13 @@
 """The prior of a device's entries: from other devices, or from the sizes of the blocks where there are none."""
 
-__all__ = ["SourceDevice", "believed_from_features", "believed_from_sources", "device_family", "learn_source"]
+__all__ = [
+    "SourceDevice",
+    "believed_from_features",
+    "believed_from_prior",
+    "believed_from_sources",
+    "device_family",
+    "learn_source",
+]
 
 import re
 from collections import Counter
@@ -49,6 +56,11 @@ def believed_from_features(structure: Structure, rows: Floats) -> Believed:
     """
     base = structure.hypotheses[0].base_count
     prior = Prior.from_features(structure.features(), rows[0][:, :base])
+    return believed_from_prior(structure, prior)
+
+
+def believed_from_prior(structure: Structure, prior: Prior) -> Believed:
+    """The same belief under every hypothesis of the structure."""
     return _under_each_hypothesis(structure, prior.mean, prior.factor)
 
 

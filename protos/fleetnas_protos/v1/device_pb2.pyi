@@ -100,6 +100,7 @@ class Device(_message.Message):
     QUARANTINE_REASON_FIELD_NUMBER: _builtins.int
     COOLING_REASON_FIELD_NUMBER: _builtins.int
     QUEUE_COUNT_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"devices/{device}"."""
     model: _builtins.str
@@ -122,6 +123,8 @@ class Device(_message.Message):
     """Why it rests; empty when it does not."""
     queue_count: _builtins.int
     """Queued measurements that it could take."""
+    batches: _builtins.bool
+    """Whether it measures several networks in turns."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.Target]:
         """What it can measure."""
@@ -161,10 +164,11 @@ class Device(_message.Message):
         quarantine_reason: _builtins.str = ...,
         cooling_reason: _builtins.str = ...,
         queue_count: _builtins.int = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "seen_time", b"seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling_reason", b"cooling_reason", "create_time", b"create_time", "drained", b"drained", "expire_time", b"expire_time", "fencing_token", b"fencing_token", "holder", b"holder", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "quarantine_reason", b"quarantine_reason", "queue_count", b"queue_count", "reason", b"reason", "seen_time", b"seen_time", "state", b"state", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "cooling_reason", b"cooling_reason", "create_time", b"create_time", "drained", b"drained", "expire_time", b"expire_time", "fencing_token", b"fencing_token", "holder", b"holder", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "quarantine_reason", b"quarantine_reason", "queue_count", b"queue_count", "reason", b"reason", "seen_time", b"seen_time", "state", b"state", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

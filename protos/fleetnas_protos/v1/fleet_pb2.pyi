@@ -52,10 +52,13 @@ class DeviceDescription(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """E.g. "rk3288"; for the host the CPU's own model name."""
     kind: _builtins.str
     """The driver that reaches it, e.g. "host"."""
+    batches: _builtins.bool
+    """Whether it measures several networks in turns."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.Target]:
         """What it can measure."""
@@ -71,10 +74,11 @@ class DeviceDescription(_message.Message):
         kind: _builtins.str = ...,
         targets: _abc.Iterable[_target_pb2.Target] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "labels", b"labels", "model", b"model", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "kind", b"kind", "labels", b"labels", "model", b"model", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -214,6 +214,7 @@ class Selector(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     RUNTIME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """A device's id or name."""
     model: _builtins.str
@@ -222,6 +223,8 @@ class Selector(_message.Message):
     """The driver that reaches it."""
     runtime: _builtins.str
     """A runtime it has."""
+    batches: _builtins.bool
+    """Whether it has to be one that measures several networks in turns."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Each has to be on the device with this value."""
@@ -234,10 +237,11 @@ class Selector(_message.Message):
         kind: _builtins.str = ...,
         runtime: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "kind", b"kind", "labels", b"labels", "model", b"model", "runtime", b"runtime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "device", b"device", "kind", b"kind", "labels", b"labels", "model", b"model", "runtime", b"runtime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,7 +285,7 @@ Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
 class MeasurementRequest(_message.Message):
-    """One network to be measured once."""
+    """One network to be measured once, or several that take turns in one lease."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -314,6 +318,8 @@ class MeasurementRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    COMPANION_FILES_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     measurement_id: _builtins.str
     """Chosen by the client, which makes creation idempotent."""
     entry_file: _builtins.str
@@ -322,9 +328,11 @@ class MeasurementRequest(_message.Message):
     """Path of the anchor among `files`; empty for none."""
     priority: _builtins.int
     """Higher goes first."""
+    profile: _builtins.bool
+    """Whether to tell what each operator takes, where the runtime can."""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelFile]:
-        """Every file of the candidate and of the anchor."""
+        """Every file of the networks and of the anchor."""
 
     @_builtins.property
     def plan(self) -> Global___Plan:
@@ -342,6 +350,12 @@ class MeasurementRequest(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The client's own."""
 
+    @_builtins.property
+    def companion_files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of further networks among `files` that take turns with the candidate, at most 19; they need
+        `selector.batches`.
+        """
+
     def __init__(
         self,
         *,
@@ -354,10 +368,12 @@ class MeasurementRequest(_message.Message):
         priority: _builtins.int = ...,
         limits: Global___Limits | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        companion_files: _abc.Iterable[_builtins.str] | None = ...,
+        profile: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "plan", b"plan", "selector", b"selector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_entry_file", b"anchor_entry_file", "entry_file", b"entry_file", "files", b"files", "labels", b"labels", "limits", b"limits", "measurement_id", b"measurement_id", "plan", b"plan", "priority", b"priority", "selector", b"selector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_entry_file", b"anchor_entry_file", "companion_files", b"companion_files", "entry_file", b"entry_file", "files", b"files", "labels", b"labels", "limits", b"limits", "measurement_id", b"measurement_id", "plan", b"plan", "priority", b"priority", "profile", b"profile", "selector", b"selector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -623,6 +639,8 @@ class MeasurementResult(_message.Message):
     DRIFT_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
+    COMPANIONS_FIELD_NUMBER: _builtins.int
     statistic: Global___Plan.Statistic.ValueType
     """Which statistic is the headline."""
     verdict: Global___MeasurementResult.Verdict.ValueType
@@ -661,6 +679,14 @@ class MeasurementResult(_message.Message):
     def digest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Fingerprint of the output."""
 
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorTime]:
+        """What each operator takes, the longest first; empty where it was not asked for or the runtime does not tell."""
+
+    @_builtins.property
+    def companions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasurementResult]:
+        """Of `companion_files`, in their order, each with its own verdict."""
+
     def __init__(
         self,
         *,
@@ -676,14 +702,50 @@ class MeasurementResult(_message.Message):
         drift: _builtins.float = ...,
         evidence: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         digest: _abc.Iterable[_builtins.float] | None = ...,
+        operators: _abc.Iterable[Global___OperatorTime] | None = ...,
+        companions: _abc.Iterable[Global___MeasurementResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "estimate", b"estimate", "ratio", b"ratio", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "contention", b"contention", "digest", b"digest", "drift", b"drift", "estimate", b"estimate", "evidence", b"evidence", "others", b"others", "ratio", b"ratio", "raw", b"raw", "reason", b"reason", "statistic", b"statistic", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "companions", b"companions", "contention", b"contention", "digest", b"digest", "drift", b"drift", "estimate", b"estimate", "evidence", b"evidence", "operators", b"operators", "others", b"others", "ratio", b"ratio", "raw", b"raw", "reason", b"reason", "statistic", b"statistic", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MeasurementResult: _TypeAlias = MeasurementResult  # noqa: Y015
+
+@_typing.final
+class OperatorTime(_message.Message):
+    """What one operator of a network takes, by the runtime's own profiler."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MEDIAN_MS_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The runtime's name of it."""
+    kind: _builtins.str
+    """What it does, e.g. "Conv"."""
+    median_ms: _builtins.float
+    """Median wall time in one inference, milliseconds."""
+    share: _builtins.float
+    """Of all operators' time."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        median_ms: _builtins.float = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "median_ms", b"median_ms", "name", b"name", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorTime: _TypeAlias = OperatorTime  # noqa: Y015
 
 @_typing.final
 class Fault(_message.Message):

@@ -81,6 +81,12 @@ class SearchConfig(_message.Message):
     STRATEGY_OPTIONS_FIELD_NUMBER: _builtins.int
     DEVICE_MAX_LATENCY_MS_FIELD_NUMBER: _builtins.int
     OBJECTIVES_FIELD_NUMBER: _builtins.int
+    START_FROM_FIELD_NUMBER: _builtins.int
+    WARM_START_FIELD_NUMBER: _builtins.int
+    MAX_MODEL_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    SOFT_LATENCY_MS_FIELD_NUMBER: _builtins.int
+    SOFT_PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the search: 1 to 64 letters, digits, '.', '_' or '-'."""
     space: _builtins.str
@@ -101,6 +107,16 @@ class SearchConfig(_message.Message):
     """Evaluations in all."""
     seed: _builtins.int
     """Of every random choice."""
+    warm_start: _builtins.str
+    """An earlier search of the controller, whose trials are taken over; empty: none."""
+    max_model_bytes: _builtins.float
+    """Cap on the bytes of the weights."""
+    max_memory_bytes: _builtins.float
+    """Cap on the bytes that feature maps take up at one time."""
+    soft_latency_ms: _builtins.float
+    """The latency, milliseconds, up to which accuracy is all that counts; what is over it has a price."""
+    soft_price: _builtins.float
+    """Points of accuracy that each millisecond over soft_latency_ms costs, on each device."""
     @_builtins.property
     def devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every candidate is measured on each of them; for "client": those whose latencies the client tells, if any."""
@@ -116,6 +132,10 @@ class SearchConfig(_message.Message):
     @_builtins.property
     def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Axes of a front, e.g. "accuracy", "latency:30"; none: the most accurate network is searched."""
+
+    @_builtins.property
+    def start_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Architectures to propose first, in the space's text form."""
 
     def __init__(
         self,
@@ -134,10 +154,16 @@ class SearchConfig(_message.Message):
         strategy_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         device_max_latency_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         objectives: _abc.Iterable[_builtins.str] | None = ...,
+        start_from: _abc.Iterable[_builtins.str] | None = ...,
+        warm_start: _builtins.str = ...,
+        max_model_bytes: _builtins.float | None = ...,
+        max_memory_bytes: _builtins.float | None = ...,
+        soft_latency_ms: _builtins.float | None = ...,
+        soft_price: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_memory_bytes", b"_max_memory_bytes", "_max_model_bytes", b"_max_model_bytes", "_max_params", b"_max_params", "_soft_latency_ms", b"_soft_latency_ms", "_soft_price", b"_soft_price", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_memory_bytes", b"max_memory_bytes", "max_model_bytes", b"max_model_bytes", "max_params", b"max_params", "soft_latency_ms", b"soft_latency_ms", "soft_price", b"soft_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_params", b"_max_params", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "space", b"space", "strategy", b"strategy", "strategy_options", b"strategy_options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_memory_bytes", b"_max_memory_bytes", "_max_model_bytes", b"_max_model_bytes", "_max_params", b"_max_params", "_soft_latency_ms", b"_soft_latency_ms", "_soft_price", b"_soft_price", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_memory_bytes", b"max_memory_bytes", "max_model_bytes", b"max_model_bytes", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "soft_latency_ms", b"soft_latency_ms", "soft_price", b"soft_price", "space", b"space", "start_from", b"start_from", "strategy", b"strategy", "strategy_options", b"strategy_options", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_drop: _TypeAlias = _typing.Literal["latency_drop"]  # noqa: Y015
     _WhichOneofArgType__latency_drop: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop"]  # noqa: Y015
@@ -145,8 +171,16 @@ class SearchConfig(_message.Message):
     _WhichOneofArgType__max_latency_ms: _TypeAlias = _typing.Literal["_max_latency_ms", b"_max_latency_ms"]  # noqa: Y015
     _WhichOneofReturnType__max_macs: _TypeAlias = _typing.Literal["max_macs"]  # noqa: Y015
     _WhichOneofArgType__max_macs: _TypeAlias = _typing.Literal["_max_macs", b"_max_macs"]  # noqa: Y015
+    _WhichOneofReturnType__max_memory_bytes: _TypeAlias = _typing.Literal["max_memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_memory_bytes: _TypeAlias = _typing.Literal["_max_memory_bytes", b"_max_memory_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__max_model_bytes: _TypeAlias = _typing.Literal["max_model_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_model_bytes: _TypeAlias = _typing.Literal["_max_model_bytes", b"_max_model_bytes"]  # noqa: Y015
     _WhichOneofReturnType__max_params: _TypeAlias = _typing.Literal["max_params"]  # noqa: Y015
     _WhichOneofArgType__max_params: _TypeAlias = _typing.Literal["_max_params", b"_max_params"]  # noqa: Y015
+    _WhichOneofReturnType__soft_latency_ms: _TypeAlias = _typing.Literal["soft_latency_ms"]  # noqa: Y015
+    _WhichOneofArgType__soft_latency_ms: _TypeAlias = _typing.Literal["_soft_latency_ms", b"_soft_latency_ms"]  # noqa: Y015
+    _WhichOneofReturnType__soft_price: _TypeAlias = _typing.Literal["soft_price"]  # noqa: Y015
+    _WhichOneofArgType__soft_price: _TypeAlias = _typing.Literal["_soft_price", b"_soft_price"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_drop) -> _WhichOneofReturnType__latency_drop | None: ...
     @_typing.overload
@@ -154,7 +188,15 @@ class SearchConfig(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_macs) -> _WhichOneofReturnType__max_macs | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_memory_bytes) -> _WhichOneofReturnType__max_memory_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_model_bytes) -> _WhichOneofReturnType__max_model_bytes | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_params) -> _WhichOneofReturnType__max_params | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__soft_latency_ms) -> _WhichOneofReturnType__soft_latency_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__soft_price) -> _WhichOneofReturnType__soft_price | None: ...
 
 Global___SearchConfig: _TypeAlias = SearchConfig  # noqa: Y015
 
@@ -331,6 +373,8 @@ class Trial(_message.Message):
         """A candidate."""
         CONFIRM: Trial._Phase.ValueType  # 3
         """One of the best, measured again."""
+        EARLIER: Trial._Phase.ValueType  # 4
+        """Taken over from an earlier search; not evaluated in this one."""
 
     class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
         """Why it is evaluated."""
@@ -343,6 +387,8 @@ class Trial(_message.Message):
     """A candidate."""
     CONFIRM: Trial.Phase.ValueType  # 3
     """One of the best, measured again."""
+    EARLIER: Trial.Phase.ValueType  # 4
+    """Taken over from an earlier search; not evaluated in this one."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -28,12 +28,13 @@ def play(shelf: Any, tmp_path: Path) -> Callable[..., Any]:
     """Measures a network of the table, which holds ``1,2`` at 3.5 ms."""
 
     async def run(
-        faults: DeviceFaults | None = None, *, key: str = "1,2", seed: int = 0, **limits: float
+        faults: DeviceFaults | None = None, *, key: str = "1,2", seed: int = 0, **fields: Any
     ) -> Any:
         from dataclasses import replace
 
-        job = replace(shelf.job(content=stand_in_network(f"tiny/8/{key}")), **limits)
-        (tmp_path / "net.onnx").write_bytes(stand_in_network(f"tiny/8/{key}"))
+        job = replace(shelf.job(content=stand_in_network(f"tiny/8/{key}")), **fields)
+        for name in {*job.entry_files, job.anchor_entry_file or "net.onnx"}:
+            (tmp_path / name).write_bytes(stand_in_network(f"tiny/8/{key}"))
         driver = ReplayDriver(ReplayTable("board", {"1,2": 3.5}), faults=faults, seed=seed)
         return await driver.measure(job, tmp_path)
 

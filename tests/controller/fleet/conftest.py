@@ -19,6 +19,7 @@ from fleetnas_controller.jobs import (
     MeasurementRecord,
     MeasurementRequest,
     ModelFile,
+    Selector,
 )
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.retries import FleetSettings
@@ -124,12 +125,20 @@ class World:
 
 
 def description(**labels: str) -> DeviceDescription:
-    return DeviceDescription("board", "host", (TARGET,), tuple(sorted(labels.items())))
+    return DeviceDescription("board", "host", (TARGET,), tuple(sorted(labels.items())), batches=True)
 
 
 def request(measurement_id: str = "m", **fields: object) -> MeasurementRequest:
-    files = (ModelFile("net.onnx", SHA256, len(CONTENT)),)
-    return MeasurementRequest(measurement_id, files, "net.onnx", **fields)  # type: ignore[arg-type]
+    one = {"files": (ModelFile("net.onnx", SHA256, len(CONTENT)),)}
+    return MeasurementRequest(measurement_id, entry_file="net.onnx", **(one | fields))  # type: ignore[arg-type]
+
+
+def batch_fields(*names: str) -> dict[str, object]:
+    """What makes a request one for ``net.onnx`` and these files in turns."""
+    names = names or ("b.onnx",)
+    files = tuple(ModelFile(name, SHA256, len(CONTENT)) for name in ("net.onnx", *names))
+    plan = Plan(max_run_count=40_000 // len(files))
+    return {"files": files, "companion_files": names, "selector": Selector(batches=True), "plan": plan}
 
 
 @pytest.fixture
@@ -158,6 +167,12 @@ def make_fleet_world() -> Callable[[Path, FleetStore], World]:
 @pytest.fixture
 def make_request() -> Callable[..., MeasurementRequest]:
     return request
+
+
+@pytest.fixture
+def batch() -> Callable[..., dict[str, object]]:
+    """Fields of a request for several networks in turns; see ``batch_fields``."""
+    return batch_fields
 
 
 @pytest.fixture

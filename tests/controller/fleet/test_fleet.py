@@ -255,6 +255,21 @@ def test_controller_that_was_killed_keeps_leases_and_queue(
     assert world.book.get("m2").fencing_token == lease.fencing_token + 1
 
 
+def test_device_is_free_after_a_restart_though_it_was_stored_with_work(
+    world: World, good: Measurement, target: Target
+) -> None:
+    device = world.join("a")
+    world.create("m1")
+    lease = world.lease("m1")
+    world.fleet.connect(device, _description(world, device), [lease])  # stores the device as it is now
+    world.fleet.report(device, lease, good, target)
+    world.restart()
+    assert world.fleet.devices.get(device).holder == ""
+    world.fleet.connect(device, _description(world, device), [])
+    world.create("m2")
+    assert world.book.get("m2").state is MeasurementState.LEASED
+
+
 def test_lease_of_an_agent_that_stays_away_ends_after_a_restart(world: World) -> None:
     world.join("a")
     world.create()

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.fleet_store import SqliteFleetStore
 from fleetnas_controller.jobs import Fault, FaultKind, Limits, MeasurementState
-from fleetnas_latency.measurement import Measurement
+from fleetnas_latency.measurement import Measurement, in_one
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError
 
@@ -31,8 +31,11 @@ class FleetMachine(RuleBasedStateMachine):
     """Two devices, any number of measurements; remembers every lease that was ever handed out."""
 
     make_world: Any
+    batch: Any
     good: Measurement
     bad: Measurement
+    pair: Measurement
+    half: Measurement
     target: Target
 
     def __init__(self) -> None:
@@ -55,11 +58,12 @@ class FleetMachine(RuleBasedStateMachine):
             self.leases.append((record.device, LeaseKey(record.name, record.fencing_token)))
         self.world.listener.assignments.clear()
 
-    @rule(priority=st.integers(0, 2))
-    def create(self, priority: int) -> None:
+    @rule(priority=st.integers(0, 2), in_turns=st.booleans())
+    def create(self, priority: int, in_turns: bool) -> None:
         self.count += 1
         limits = Limits(device_s=60.0, total_s=20.0)
-        self.world.create(f"m{self.count}", priority=priority, limits=limits)
+        fields = type(self).batch("b.onnx") if in_turns else {}
+        self.world.create(f"m{self.count}", priority=priority, limits=limits, **fields)
 
     @rule(seconds=st.integers(1, 15), alive=st.booleans())
     def time_passes(self, seconds: int, alive: bool) -> None:
@@ -67,13 +71,15 @@ class FleetMachine(RuleBasedStateMachine):
         self.world.pass_time(seconds, *there)
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data(), outcome=st.sampled_from(["good", "bad"]) | FAULTS)
+    @rule(data=st.data(), outcome=st.sampled_from(["good", "bad", "pair", "half"]) | FAULTS)
     def report(self, data: st.DataObject, outcome: Any) -> None:
         device, lease = data.draw(st.sampled_from(self.leases))
         result = getattr(self, outcome) if isinstance(outcome, str) else outcome
         before = self.world.fleet.find(lease.measurement)
         answer = self.world.fleet.report(device, lease, result, self.target)
         assert not (answer.accepted and before.state.finished)
+        if answer.accepted and isinstance(result, Measurement):
+            assert len(result.batch) == 1 + len(before.request.companion_files)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), step=st.integers(1, 3))
@@ -103,7 +109,8 @@ class FleetMachine(RuleBasedStateMachine):
         held = [LeaseKey(known.holder, known.fencing_token)] if holds and known.holder else []
         from fleetnas_controller.devices import DeviceDescription
 
-        self.world.fleet.connect(device, DeviceDescription(known.model, known.kind, known.targets), held)
+        description = DeviceDescription(known.model, known.kind, known.targets, batches=known.batches)
+        self.world.fleet.connect(device, description, held)
 
     @rule(device=st.sampled_from(DEVICES))
     def disconnect(self, device: str) -> None:
@@ -137,6 +144,8 @@ class FleetMachine(RuleBasedStateMachine):
             if self.world.fleet.devices.knows(one.device):
                 device = self.world.fleet.devices.get(one.device)
                 assert (device.holder, device.fencing_token) == (one.name, one.fencing_token)
+        held = {one.holder for one in self.world.fleet.devices.all()} - {""}
+        assert held <= {one.name for one in leased}
         tokens = [(device, lease.fencing_token) for device, lease in self.leases]
         assert len(set(tokens)) == len(tokens)
         for one in records:
@@ -152,8 +161,18 @@ class FleetMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(make_fleet_world: Any, good: Measurement, bad: Measurement, target: Target) -> type[FleetMachine]:
-    parts = {"make_world": staticmethod(make_fleet_world), "good": good, "bad": bad, "target": target}
+def machine(
+    make_fleet_world: Any, batch: Any, good: Measurement, bad: Measurement, target: Target
+) -> type[FleetMachine]:
+    parts = {
+        "make_world": staticmethod(make_fleet_world),
+        "batch": staticmethod(batch),
+        "good": good,
+        "bad": bad,
+        "pair": in_one([good, good]),
+        "half": in_one([good, bad]),
+        "target": target,
+    }
     return type("Machine", (FleetMachine,), parts)
 
 

@@ -40,10 +40,12 @@ REQUESTS = st.builds(
     TEXT,
     TEXT,
     PLANS,
-    st.builds(Selector, TEXT, TEXT, TEXT, TEXT, LABELS),
+    st.builds(Selector, TEXT, TEXT, TEXT, TEXT, LABELS, st.booleans()),
     st.integers(-1000, 1000),
     st.builds(Limits, MILLIS, MILLIS, MILLIS),
     LABELS,
+    st.lists(TEXT, max_size=2).map(tuple),
+    st.booleans(),
 )
 FAULTS = st.builds(Fault, st.sampled_from(FaultKind), TEXT)
 RECORDS = st.builds(

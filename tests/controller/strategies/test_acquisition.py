@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fleetnas_controller.strategies.acquisition import choose, improvement, log_cap_score
+from fleetnas_controller.strategies.acquisition import choose, expected_excess, improvement, log_cap_score
 
 _MEAN, _VARIANCE = np.array([1.0, 0.8, 0.2]), np.array([0.04, 0.04, 0.04])
 
@@ -42,3 +42,11 @@ def test_where_none_keeps_the_caps_the_nearest_is_chosen() -> None:
 def test_cap_score_counts_standard_deviations() -> None:
     score = log_cap_score(np.log(10.0), np.log(np.array([8.0])), np.array([0.1]))
     assert score[0] == pytest.approx(np.log(10 / 8) / 0.1)
+
+
+@pytest.mark.parametrize("std", [1e-9, 0.1, 0.6])
+def test_expected_excess_agrees_with_simulation(std: float) -> None:
+    log_mean = np.log(np.array([0.5, 2.0, 8.0]))
+    drawn = np.exp(log_mean + std * np.random.default_rng(0).standard_normal((200_000, 3)))
+    simulated = np.maximum(drawn - 2.0, 0.0).mean(axis=0)
+    assert expected_excess(2.0, log_mean, np.full(3, std)) == pytest.approx(simulated, rel=0.02, abs=0.005)

@@ -5,6 +5,7 @@ from fleetnas_controller.strategies.strategy import Cap, CapKind, Problem
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.cost import macs
+from fleetnas_search_spaces.registry import space
 
 
 def test_the_last_untried_member_is_found(tiny_space: SearchSpace) -> None:
@@ -27,3 +28,11 @@ def test_draws_keep_the_exact_caps(tiny_space: SearchSpace) -> None:
     draws = Draws(Problem(tiny_space, (Cap(CapKind.MACS, limit),)))
     for seed in range(20):
         assert macs(tiny_space.graph(draws.fresh(set(), Random(seed)))) <= limit
+
+
+def test_a_parent_over_an_exact_cap_has_its_children_under_it() -> None:
+    large = space("mobilenet-v2")
+    problem = Problem(large, (Cap(CapKind.MACS, 60e6),))  # a fifth of the reference's
+    for seed in range(3):
+        found = Draws(problem).near(large.canonical(large.reference), set(), Random(seed), 20)
+        assert macs(large.graph(found)) <= 60e6

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetnas_controller.strategies.objective import check_caps, excesses, reward, violation
-from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Reading
+from fleetnas_controller.strategies.objective import check_caps, excesses, price_points, reward, violation
+from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Reading, SoftCap
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
@@ -65,3 +65,25 @@ def test_a_limit_that_nothing_keeps_is_refused(cap: Cap) -> None:
 def test_a_latency_cap_needs_a_device() -> None:
     with pytest.raises(InvalidArgumentError, match="names no device"):
         check_caps([Cap(CapKind.LATENCY_MS, 3.0)])
+
+
+_SOFT = SoftCap("phone", 8.0, 0.5)
+
+
+def test_only_what_is_over_a_soft_cap_has_its_price() -> None:
+    assert reward(_outcome(7.0), (), (_SOFT,)) == 90.0
+    assert reward(_outcome(10.0), (), (_SOFT,)) == 89.0
+
+
+def test_a_soft_cap_without_a_reading_leaves_the_price_unknown() -> None:
+    blind = Outcome(0, _ONE, 90.0)
+    assert price_points(blind, (_SOFT,)) is None
+    assert reward(blind, (), (_SOFT,)) is None
+
+
+def test_a_broken_hard_cap_is_worse_than_any_price() -> None:
+    broken = reward(_outcome(10.1), (_CAP,))
+    dear = reward(_outcome(9.9), (_CAP,), (SoftCap("phone", 1.0, 1e6),))
+    assert broken is not None
+    assert dear is not None
+    assert broken < dear

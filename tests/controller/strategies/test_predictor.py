@@ -134,3 +134,27 @@ def test_unusable_options_are_refused(tiny_space: SearchSpace) -> None:
         PredictorSearch(Problem(tiny_space), last_share=1.5)
     with pytest.raises(NotFoundError, match="did you mean 'blocks'"):
         PredictorSearch(Problem(tiny_space), latency_model="block")
+
+
+def test_accuracies_of_an_earlier_search_spare_evaluations_and_none_of_the_budget(
+    tiny_space: SearchSpace,
+) -> None:
+    members = [tiny_space.parse(f"{a}{b}{c}") for a in range(4) for b in range(4) for c in range(4)]
+    problem = Problem(tiny_space, (_PHONE,))
+    informed = PredictorSearch(problem, budget=14, last_share=0.0, initial_count=4)
+    for number, one in enumerate(members):
+        informed.learn(Outcome(1000 + number, one, _accuracy(one)), Random(number))
+    assert informed.rank() == []  # no latency is known of any
+    _search(informed, tiny_space, 14)
+    assert _accuracy(informed.rank()[0]) == pytest.approx(93.0)
+
+
+def test_whole_trials_of_an_earlier_search_count_as_evaluated(tiny_space: SearchSpace) -> None:
+    problem = Problem(tiny_space, (_PHONE,))
+    earlier = PredictorSearch(problem)
+    told = _search(earlier, tiny_space, 20)
+    later = PredictorSearch(problem)
+    for outcome in told:
+        later.learn(outcome, Random(0))
+    assert later.rank()[0] == earlier.rank()[0]
+    assert later.ask([], Random(1)).key not in {one.architecture.key for one in told}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fleetnas_controller.jobs import (
     ModelFile,
     Selector,
 )
+from fleetnas_latency.plan import Plan
 
 Online = Callable[..., Any]
 DONE, FAILED = MeasurementState.DONE, MeasurementState.FAILED
@@ -96,6 +98,30 @@ def test_each_fault_ends_as_it_must(
             one for one in map(json.loads, trace.read_text().splitlines()) if one["event"] == "accepted"
         ]
         assert len(accepted) <= 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "repeats"), [("drift=0", "ok", "0"), ("drift=1:0.2", "throttled", "3")]
+)
+def test_batch_is_measured_again_while_its_anchor_drifts(
+    served: Any, processes: Any, tmp_path: Path, fault: str, verdict: str, repeats: str
+) -> None:
+    start(served, processes, tmp_path, "--fault", fault)
+    single = request(served.client)
+    files = tuple(replace(single.files[0], path=name) for name in ("a.onnx", "b.onnx", "anchor.onnx"))
+    wanted = MeasurementRequest(
+        "m",
+        files,
+        "a.onnx",
+        "anchor.onnx",
+        plan=Plan(min_duration_s=0.2, max_duration_s=1.0, max_run_count=2000),
+        selector=Selector(batches=True),
+        companion_files=("b.onnx",),
+    )
+    made = served.client.create_measurement(wanted)
+    (record,) = served.client.wait_any([made.name], 60.0)
+    assert [one.verdict for one in record.result.batch] == [verdict, verdict], record.result.reason
+    assert dict(record.result.evidence)["drift_repeats"] == repeats
 
 
 def test_file_that_arrives_cut_short_is_fetched_again(served: Any, processes: Any, tmp_path: Path) -> None:

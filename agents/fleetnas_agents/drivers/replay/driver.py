@@ -9,18 +9,22 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fleetnas_agents.drivers.replay.faults import DeviceFaults, FaultName
 from fleetnas_agents.drivers.replay.networks import architecture_of
+from fleetnas_agents.drivers.replay.played_batch import PlayedDevice
 from fleetnas_agents.drivers.replay.tables import ReplayTable
 from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError
+from fleetnas_latency.anchored_batch import REPEAT_LIMIT
 from fleetnas_latency.measurement import (
     Evidence,
     Measurement,
     Plan,
     RawMeasurement,
     RunSeries,
+    in_one,
     judge,
 )
 from fleetnas_latency.statistics import Statistic
@@ -69,7 +73,7 @@ class ReplayDriver:
 
     def describe(self) -> DeviceDescription:
         targets = tuple(self._target(one) for one in Statistic)
-        return DeviceDescription(self._table.device_model, "replay", targets, self._labels)
+        return DeviceDescription(self._table.device_model, "replay", targets, self._labels, batches=True)
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
         lease = job.lease
@@ -87,12 +91,33 @@ class ReplayDriver:
         await asyncio.sleep(self._pause_s)
         candidate, anchor = job.paths(folder)
         rng = random.Random(f"{self._seed or ''}{job.lease.measurement}/{job.entry_file}")
+        if job.companion_files:
+            result = await asyncio.to_thread(self._play_batch, job, folder, rng)
+            return result, self._target(job.plan.statistic)
         raw = RawMeasurement(
             candidate=self._series(candidate, rng),
             anchor=self._series(anchor, rng) if anchor is not None else RunSeries(),
             sampling_duration_s=self._pause_s,
         )
         return judge(raw, job.plan, self._evidence()), self._target(job.plan.statistic)
+
+    def _play_batch(self, job: Job, folder: Path, rng: random.Random) -> Measurement:
+        device = PlayedDevice(self._noise, rng, self._faults.batch_drifts(1 + REPEAT_LIMIT))
+        candidates_ms = [self._latency_ms(folder / one) for one in job.entry_files]
+        _, anchor = job.paths(folder)
+        raws, drift = device.measure(
+            candidates_ms, self._latency_ms(anchor) if anchor is not None else None, job.plan
+        )
+        if self._faults.size(FaultName.THROTTLE) is None:
+            self._faults.speed *= device.speed
+        evidence = self._evidence()
+        if drift is not None:
+            facts = tuple(sorted((dict(evidence.facts) | drift.facts()).items()))
+            evidence = replace(evidence, facts=facts, anchor_drift=drift)
+        return in_one([judge(one, job.plan, evidence) for one in raws])
+
+    def _latency_ms(self, model: Path) -> float:
+        return self._table.lookup(architecture_of(model.read_bytes())) * self._faults.speed
 
     async def _break_down(self, job: Job) -> None:
         """What ends a measurement before it has a result."""
@@ -114,7 +139,7 @@ class ReplayDriver:
         return Evidence(facts, digest=_WRONG_DIGEST, reference_digest=_DIGEST)
 
     def _series(self, model: Path, rng: random.Random) -> RunSeries:
-        latency_ms = self._table.lookup(architecture_of(model.read_bytes())) * self._faults.speed
+        latency_ms = self._latency_ms(model)
         slower = self._faults.size(FaultName.THROTTLE) or 0.0
         runs, rounds = [], []
         for index in range(_ROUNDS):

@@ -14,9 +14,10 @@ class FaultName(StrEnum):
     """What may befall a job. In brackets what the size of a fault means, and its default."""
 
     DRIFT = "drift"
-    """The device becomes slower or faster for good [by this part, 0.05]."""
+    """The device becomes slower or faster for good [by this part, 0.05]. Drawn again within each try of a batch."""
     THROTTLE = "throttle"
-    """It slows down in the middle of a measurement [by this part, 0.3]: verdict ``throttled``."""
+    """It slows down in the middle of a measurement [by this part, 0.3], of a batch in every try: verdict
+    ``throttled``."""
     WRONG_RESULT = "wrong-result"
     """The output is that of another network: verdict ``wrong_output``."""
     CRASH = "crash"
@@ -107,6 +108,17 @@ class DeviceFaults:
         self._active = {name: one.size for name, one in self._rates.items() if draws[name] < one.chance}
         step = self._active.pop(FaultName.DRIFT, 0.0)
         self.speed *= (1.0 + step) ** self.rng.choice((-1, 1))
+
+    def batch_drifts(self, try_count: int) -> tuple[float, ...]:
+        """By how much the device becomes slower within each try of the current job's batch, relative."""
+        rng = Random(f"{self._origin}/{self._job_count}/batch")
+        rate = self._rates.get(FaultName.DRIFT, FaultRate(0.0))
+        throttled = 1.0 + (self._active.get(FaultName.THROTTLE) or 0.0)
+        drifts = []
+        for _ in range(try_count):
+            drifted = (1.0 + rate.size) ** rng.choice((-1, 1)) if rng.random() < rate.chance else 1.0
+            drifts.append(drifted * throttled - 1.0)
+        return tuple(drifts)
 
     def size(self, name: FaultName) -> float | None:
         """Of a fault that befalls the current job; None when it does not."""

@@ -1,0 +1,1 @@
+"""Cores held at one frequency while an agent measures."""

@@ -1,0 +1,147 @@
+"""`fleetnas-agent install`: a service file that says all but secrets, and is gone again when asked."""
+
+import json
+import shlex
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleetnas_agents.cli import main
+from fleetnas_agents.service_unit import ServiceUnit, unit_text
+from fleetnas_agents.state import AgentState
+from fleetnas_search_spaces.errors import InvalidArgumentError
+
+SECRET = "a-very-secret-token"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user who stands in an empty folder with a token file."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("FLEETNAS_TOKEN", "FLEETNAS_RUNNERS", "ANDROID_ADB_SERVER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("join.token").write_text(f"{SECRET}\n")
+    return tmp_path
+
+
+def install(*options: str) -> int:
+    return main(["install", "--controller", "lab:7070", *options])
+
+
+def unit(home: Path, name: str) -> Path:
+    return home / "config" / "systemd" / "user" / f"fleetnas-agent-{name}.service"
+
+
+def fields(path: Path) -> dict[str, str]:
+    lines = (line.partition("=") for line in path.read_text().splitlines() if "=" in line)
+    return {key: value for key, _, value in lines}
+
+
+def test_service_starts_the_agent_with_the_options_given(home: Path) -> None:
+    assert install("--token-file", "join.token", "--driver", "adb", "--id", "p1", "--label", "shelf=a 3") == 0
+    found = fields(unit(home, "p1"))
+    words = shlex.split(found["ExecStart"])
+    assert words[1:7] == ["-m", "fleetnas_agents.cli", "--driver", "adb", "--id", "p1"]
+    assert words[7:11] == ["--controller", "lab:7070", "--label", "shelf=a 3"]
+    assert (found["WorkingDirectory"], found["Restart"]) == (str(home), "always")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
+def test_systemd_understands_the_service(home: Path) -> None:
+    install("--token-file", "join.token", "--id", "p1", "--label", 'odd=$HOME 100% "x" back\\slash')
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit(home, "p1"))], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in done.stderr.splitlines() if "fleetnas-agent-p1" in line]
+    assert complaints == []
+
+
+def test_secret_is_only_where_the_agents_user_can_read_it(home: Path) -> None:
+    install("--token-file=join.token", "--id", "p1", "--state-dir", "state")
+    assert SECRET not in unit(home, "p1").read_text()
+    assert "--token-file state/join.token" in fields(unit(home, "p1"))["ExecStart"]
+    kept = home / "state" / "join.token"
+    assert (kept.read_text().strip(), stat.S_IMODE(kept.stat().st_mode)) == (SECRET, 0o600)
+
+
+def test_token_of_the_environment_is_kept_the_same_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETNAS_TOKEN", SECRET)
+    assert install("--id", "p1") == 0
+    assert SECRET not in unit(home, "p1").read_text()
+    assert (home / "fleetnas-agent" / "join.token").read_text().strip() == SECRET
+
+
+def test_secret_on_the_command_line_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--token", SECRET, "--id", "p1") == 1
+    said = capsys.readouterr().err
+    assert "--token-file FILE" in said
+    assert SECRET not in said
+    assert not unit(home, "p1").exists()
+
+
+def test_agent_that_has_joined_needs_no_token(home: Path) -> None:
+    AgentState(home / "fleetnas-agent").keep_credential("credential")
+    assert install("--id", "p1") == 0
+    assert "--token-file" not in unit(home, "p1").read_text()
+
+
+def test_agent_that_could_not_join_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--id", "p1") == 1
+    assert "fleetnas device token" in capsys.readouterr().err
+    assert not unit(home, "p1").exists()
+
+
+def test_print_writes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--print", "--token-file", "join.token", "--id", "p1") == 0
+    assert "ExecStart=" in capsys.readouterr().out
+    assert {one.name for one in home.iterdir()} == {"join.token"}
+
+
+def test_system_service_names_its_user(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--print", "--system", "--run-as", "nobody", "--token-file", "join.token") == 0
+    shown = capsys.readouterr().out
+    assert "\nUser=nobody\n" in shown
+    assert "WantedBy=multi-user.target" in shown
+    assert install("--print", "--system", "--run-as", "no-such-user", "--token-file", "join.token") == 1
+
+
+def test_uninstall_removes_the_service_and_keeps_the_credential(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("--token-file", "join.token", "--id", "p1")
+    wants = unit(home, "p1").parent / "default.target.wants"
+    wants.mkdir()
+    (wants / unit(home, "p1").name).symlink_to(unit(home, "p1"))
+    capsys.readouterr()
+    assert main(["install", "--uninstall", "--id", "p1", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["done"], said["next"][0]) == ("removed", "systemctl --user stop fleetnas-agent-p1")
+    assert not unit(home, "p1").exists()
+    assert list(wants.iterdir()) == []
+    assert (home / "fleetnas-agent" / "join.token").exists()
+
+
+def test_uninstall_of_what_is_not_there_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "--uninstall", "--id", "p9"]) == 1
+    assert "fleetnas-agent-p9.service" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../evil", "a b", "-x", "a/b"])
+def test_id_that_is_no_file_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--token-file", "join.token", f"--id={name}") == 1
+    assert "makes no name of a service" in capsys.readouterr().err
+
+
+def test_wrong_option_is_wrong_usage_now_and_not_when_the_service_starts() -> None:
+    with pytest.raises(SystemExit) as caught:
+        install("--token-file", "join.token", "--no-such-option")
+    assert caught.value.code == 2
+
+
+def test_new_line_cannot_add_a_field_to_the_service() -> None:
+    with pytest.raises(InvalidArgumentError, match="printable"):
+        unit_text(ServiceUnit("t", ["agent", "--label", "a=b\nUser=root"], Path("/"), {}))
