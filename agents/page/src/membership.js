@@ -20,11 +20,16 @@ export function kept() {
   }
 }
 
+/** For the next visit, whose link may say nothing. */
+export function remember(membership, options) {
+  localStorage.setItem(PLACE, JSON.stringify({ ...membership, options }));
+}
+
 export function forget() {
   localStorage.removeItem(PLACE);
 }
 
-/** Remembers options of the link that hold for every visit. */
+/** Options that hold for every visit: those of the link, and what earlier links said. */
 export function keptOptions(options, membership) {
   const before = membership && membership.options ? membership.options : {};
   const said = {};
@@ -40,8 +45,8 @@ export async function enrol(token, description, options) {
   const answer = await fetch('enroll', { method: 'POST', body: request });
   if (!answer.ok) throw new RefusedError(await reasonOf(answer));
   const { device, credential } = decode('EnrollResponse', new Uint8Array(await answer.arrayBuffer()));
-  const membership = { device: device.name, credential, options };
-  localStorage.setItem(PLACE, JSON.stringify(membership));
+  const membership = { device: device.name, credential };
+  remember(membership, options);
   // The token is of no more use, and a screenshot of the address should not show one.
   history.replaceState(null, '', location.pathname);
   return membership;

@@ -2,7 +2,7 @@
 
 import { browserName, deviceModel, facts, hasSimd, ScreenLock } from './device.js';
 import { Fault, Files } from './files.js';
-import { enrol, forget, kept, keptOptions, linkOptions, RefusedError } from './membership.js';
+import { enrol, forget, kept, keptOptions, linkOptions, RefusedError, remember } from './membership.js';
 import { duration, planOf, secondsOf } from './messages.js';
 import { Session } from './session.js';
 import { Thread, Work } from './work.js';
@@ -47,7 +47,10 @@ async function joined(token, description, options) {
       if (!before || !(error instanceof RefusedError)) throw error;
     }
   }
-  if (before) return before;
+  if (before) {
+    remember(before, options);
+    return before;
+  }
   throw new RefusedError('this page is no device yet. Open the link that `fleetnas device token --page` prints.');
 }
 
