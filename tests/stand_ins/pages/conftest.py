@@ -169,7 +169,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "site").mkdir(parents=True)
     (folder / "site" / "index.html").write_text("<p>a page</p>")
     (folder / "site" / "secret.txt").write_text("not listed")
-    files = {"index.html": {"type": "text/html; charset=utf-8", "sha256": "0" * 64}}
+    files = {"index.html": "text/html; charset=utf-8"}
     (folder / "files.json").write_text(json.dumps({"protocol": 1, "runtimes": {}, "files": files}))
     monkeypatch.setenv("FLEETNAS_PAGE", str(folder))
     return folder
