@@ -7,7 +7,8 @@ runs the network on this machine: its times are those of FleetNAS and of the lin
 Figures, each the median over the runs: ``controller_s`` until the controller answers; ``joined_s`` from then until
 the agent is online, which for phones and boards includes pushing the runner; ``number_s`` from asking until the
 result, upload and all; ``first_number_s`` all together; ``payload_bytes`` of the job's files, which travel to the
-agent and from there to a device; ``overhead_ms`` of a further measurement of the same network: all but warming up and sampling.
+agent and from there to a device; ``overhead_ms`` of a further measurement of the same network, all but
+warming up and sampling.
 """
 
 import argparse

@@ -56,18 +56,14 @@ def main() -> int:
         return 1
     graph = mobilenet_v2()
     weights = pretrained(root, graph)
-    calibration = (
-        one[0] for one in images(root, range(0, HIGHEST_LABEL, HIGHEST_LABEL // CALIBRATION_COUNT))
-    )
-    ranges = input_ranges(graph, weights, calibration)
+    stride = HIGHEST_LABEL // CALIBRATION_COUNT
+    calibration = range(0, HIGHEST_LABEL, stride)
+    ranges = input_ranges(graph, weights, (one[0] for one in images(root, calibration)))
     models = {
         "fp32": emit_ncnn(graph, weights, key="mobilenet-v2"),
         "int8": emit_ncnn(graph, weights, key="mobilenet-v2", input_ranges=ranges),
     }
-    # Not those of the calibration, which are multiples of fifteen.
-    labels = [one for one in range(HIGHEST_LABEL) if one % (HIGHEST_LABEL // CALIBRATION_COUNT)][
-        : args.images
-    ]
+    labels = [one for one in range(HIGHEST_LABEL) if one % stride][: args.images]
     with tempfile.TemporaryDirectory() as folder:
         outputs = {name: recognised(one, root, labels, Path(folder)) for name, one in models.items()}
         timed = in_runner(models, Path(folder), args.core)
@@ -82,7 +78,7 @@ def main() -> int:
         ("ncnn_int8_over_fp32_time", round(timed.ratio.value, 4), "1", "", None),
         ("ncnn_int8_ms", round(timed.estimate.value, 4), "ms", "", None),
     ]  # fmt: skip
-    setting = {"images": len(labels), "calibration": CALIBRATION_COUNT, "statistic": "cpu_p10", "threads": 1}
+    setting = {"images": len(labels), "calibration": len(calibration), "statistic": "cpu_p10", "threads": 1}
     for name, value, unit, peer, peer_value in figures:
         figure = {"name": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value}
         print(json.dumps(figure | {"setting": setting}) if args.json else f"{name}: {value} {unit}")
