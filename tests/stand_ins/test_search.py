@@ -38,7 +38,9 @@ def test_search_measures_networks_on_the_device_and_confirms_what_it_found(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fleetnas_controller.search_session.measurement_plan", lambda statistic, phase: LENIENT)
+    monkeypatch.setattr(
+        "fleetnas_controller.search_session.measurement_plan", lambda statistic, phase: LENIENT
+    )
     join(device)
     until(lambda: client.list_devices(), "the device has joined")
     # A cap that every network keeps.
