@@ -5,7 +5,7 @@ SEARCH_ARGS ?=
 
 TARGET ?= x86_64
 
-.PHONY: search test check bench format proto runner clean
+.PHONY: search test check bench format proto runner page clean
 
 search: .venv/search.done  ## find a network 20 % faster than the reference on this machine's CPU
 	.venv/bin/fleetnas search --latency-drop 20% $(SEARCH_ARGS)
@@ -34,6 +34,9 @@ proto: .venv/dev.done  ## generate the code of the .proto files again
 
 runner:  ## the native runner for TARGET=x86_64|aarch64|armv7, into build/runner
 	$(PYTHON) agents/runner/build.py $(TARGET)
+
+page:  ## the page that makes any phone with a browser a device, into build/page
+	$(PYTHON) agents/page/build.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

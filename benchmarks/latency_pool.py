@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from single_blocks import block_graphs, call_graph
 
-from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.registry import runtime_of
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, TimedNetwork
+from fleetnas_latency.made_up_input import made_up_input
 from fleetnas_latency.operator_text import operator_key
 from fleetnas_search_spaces.emit_ncnn import INPUT_BLOB, OUTPUT_BLOB, emit_ncnn
 from fleetnas_search_spaces.emit_onnx import emit_onnx

@@ -90,16 +90,16 @@ def both(found: SearchSpace, one: Architecture, folder: Path, core: int) -> tupl
     return onnx, in_runner(folder, core)
 
 
-def in_runner(folder: Path, core: int) -> Measurement:
+def in_runner(folder: Path, core: int, plan: Plan = PLAN) -> Measurement:
     (folder / "input").write_bytes(sample_input((folder / "net.param").read_text()))
     paths: Any = {name: (f"{folder}/{name}.param", f"{folder}/{name}.bin") for name in ("net", "anchor")}
     files = RunnerFiles(paths["net"], paths["anchor"], f"{folder}/input", {})
-    (folder / "job").write_text(job_text(files, PLAN, (core,), 120.0))
+    (folder / "job").write_text(job_text(files, plan, (core,), 120.0))
     command = [str(find_runner(None, "x86_64")), str(folder / "job")]
     done = subprocess.run(command, capture_output=True, check=False)
     output = RunnerOutput()
     output.feed(done.stdout + f"\nended {done.returncode}\n".encode())
-    return measurement_of(output.result(), PLAN, {})
+    return measurement_of(output.result(), plan, {})
 
 
 def tau(pairs: list[tuple[float, float]]) -> float:

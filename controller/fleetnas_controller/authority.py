@@ -2,6 +2,7 @@
 
 __all__ = ["Authority", "Issued"]
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -64,10 +65,14 @@ class Authority:
         """What peers have to trust."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def for_controller(self, lifetime_s: float) -> tuple[bytes, bytes]:
-        """A fresh key and certificate of the controller itself, both PEM."""
+    def for_controller(self, lifetime_s: float, host: str = "") -> tuple[bytes, bytes]:
+        """A fresh key and certificate of the controller itself, both PEM.
+
+        Args:
+            host: A name or an address that browsers know it by, besides the name that agents do.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(CONTROLLER_NAME)])
+        names = x509.SubjectAlternativeName([x509.DNSName(CONTROLLER_NAME), *_names(host)])
         issued = self._sign(key.public_key(), CONTROLLER_NAME, lifetime_s, server_names=names)
         return _key_pem(key), issued.certificate_pem
 
@@ -131,6 +136,14 @@ def _new_authority(now_s: float) -> bytes:
         .sign(key, hashes.SHA256())
     )
     return _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _names(host: str) -> list[x509.GeneralName]:
+    bare = host.strip("[]")
+    try:
+        return [x509.IPAddress(ipaddress.ip_address(bare))]
+    except ValueError:
+        return [x509.DNSName(bare)] if bare else []
 
 
 def _name(common_name: str) -> x509.Name:

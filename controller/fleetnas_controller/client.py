@@ -233,14 +233,17 @@ class FleetClient:
             self._devices.RemoveDevice, device_pb2.RemoveDeviceRequest(name=device_name(name))
         )
 
-    def create_join_token(self, *, device_id: str = "", use_count: int = 1, ttl_s: float = 0.0) -> JoinToken:
+    def create_join_token(
+        self, *, device_id: str = "", use_count: int = 1, ttl_s: float = 0.0, page: bool = False
+    ) -> JoinToken:
         """A secret that lets an agent enrol; it is shown once.
 
         Args:
             device_id: The only device it may enrol; empty for any.
             ttl_s: 0 for the controller's default.
+            page: For a browser: with the link that it opens, and bound to one device.
         """
-        request = device_pb2.CreateJoinTokenRequest(device_id=device_id, use_count=use_count)
+        request = device_pb2.CreateJoinTokenRequest(device_id=device_id, use_count=use_count, page=page)
         request.ttl.FromMilliseconds(round(ttl_s * 1000))
         return record_from_pb(self._connection.call(self._devices.CreateJoinToken, request), JoinToken)
 

@@ -275,12 +275,14 @@ class JoinToken:
         device_id: The only device it can enrol, again and again; empty for any new one.
         use_count: Enrolments left.
         expire_time: Seconds since 1970.
+        page_url: What a browser opens to enrol, with the secret in it; shown at creation only, like that.
     """
 
     secret: str
     device_id: str
     use_count: int
     expire_time: float
+    page_url: str = ""
 
 
 class Role(StrEnum):

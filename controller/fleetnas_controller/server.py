@@ -9,13 +9,14 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import grpc.aio as aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
+from fleetnas_controller.agent_sessions import AgentSessions
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.credentials import OPERATOR_BUNDLE_FILE
 from fleetnas_controller.enrolment import AttemptLimit, Enrolment, digest_of
@@ -32,6 +33,7 @@ from fleetnas_controller.logs import FleetLog
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.metrics import FleetMetrics, MetricsEndpoint
 from fleetnas_controller.operator import operator_token
+from fleetnas_controller.pages.settings import PageSettings
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.search_runner import SearchRunner
 from fleetnas_controller.search_store import SqliteSearchStore
@@ -71,6 +73,7 @@ from fleetnas_search_spaces.errors import (
 
 if TYPE_CHECKING:
     from fleetnas_controller.encryption import Encryption
+    from fleetnas_controller.pages.serving import PageServer
 
 _log = logging.getLogger(__name__)
 _STORE_FILE = "store.db"
@@ -104,6 +107,7 @@ class ControllerServer:
         health: None: devices are checked only when an operator asks.
         metrics_listen: ``HOST:PORT`` of Prometheus metrics over plain HTTP; empty for none.
         patience_s: How long a peer that connected may say nothing.
+        pages: Serve pages for phones there; None for none.
         traced: Send OpenTelemetry spans where the standard OTEL_EXPORTER_OTLP_* variables say.
 
     Raises:
@@ -122,6 +126,7 @@ class ControllerServer:
         settings: FleetSettings | None = None,
         health: HealthSettings | None = None,
         metrics_listen: str = "",
+        pages: PageSettings | None = None,
         traced: bool = False,
         clock: Callable[[], float] = time.time,
         patience_s: float = 10.0,
@@ -183,8 +188,18 @@ class ControllerServer:
             ),
             self._server,
         )
+        self.pages_address = ""
+        """Address of the page once started; empty without."""
+        self._pages: PageServer | None = None
+        if pages is not None:
+            sessions = AgentSessions(self._fleet, self._hub, settings, patience_s)
+            self._pages = _page_server(
+                pages, data_dir, self._fleet, self._enrolment, artifacts, sessions, clock
+            )
+        page_link = self._pages.gateway.link if self._pages is not None else None
         device_pb2_grpc.add_DeviceServiceServicer_to_server(
-            DeviceServicer(self._fleet, self._enrolment, access, self._health, self._join_text), self._server
+            DeviceServicer(self._fleet, self._enrolment, access, self._health, self._join_text, page_link),
+            self._server,
         )
         measurement_pb2_grpc.add_MeasurementServiceServicer_to_server(
             MeasurementServicer(book, self._hub, access, streams), self._server
@@ -231,6 +246,8 @@ class ControllerServer:
         if self._metrics is not None:
             self._endpoint = MetricsEndpoint(self._metrics.registry, self._metrics_listen)
         await self._server.start()
+        if self._pages is not None:
+            self.pages_address = await self._pages.gateway.start()
         self._ticking = asyncio.create_task(self._tick())
         address = f"{self._address.host}:{port}"
         self._runner.begin(address, self._searches.started, self._searches.ended)
@@ -248,6 +265,8 @@ class ControllerServer:
             self._endpoint.close()
         await self._runner.stop()
         self._hub.end_all(UnavailableError("the controller stops. Connect again when it is back."))
+        if self._pages is not None:
+            await self._pages.gateway.close()
         await self._server.stop(_STOP_GRACE_S)
         await asyncio.to_thread(self._end_traces)
         self._store.close()
@@ -281,6 +300,8 @@ class ControllerServer:
                 self._health.tick()
                 if self._metrics is not None:
                     self._metrics.tick()
+                if self._pages is not None:
+                    self._pages.tick()
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)
@@ -297,6 +318,16 @@ class ControllerServer:
             [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
             self._server,
         )
+
+
+def _page_server(*parts: Any) -> "PageServer":
+    try:
+        from fleetnas_controller.pages.serving import PageServer
+    except ImportError as error:
+        raise FailedPreconditionError(
+            "pages need the package 'aiohttp': pip install 'fleetnas[pages]'."
+        ) from error
+    return PageServer(*parts)
 
 
 def _encryption(data_dir: Path, clock: Callable[[], float]) -> "Encryption":

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from fleetnas_agents.jobs import MeasureError
-from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.registry import RUNTIME_NAMES, installed_runtimes, runtime_of
 from fleetnas_agents.runtimes.runtime import Runtime, TimedNetwork
+from fleetnas_latency.made_up_input import made_up_input
 from fleetnas_search_spaces.build import build_module, load_weights
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.operators import Precision

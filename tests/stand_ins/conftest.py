@@ -366,3 +366,8 @@ def join(
     for one in agents:
         one.terminate()
         one.wait(30.0)
+
+
+@pytest.fixture(name="need", scope="session")
+def _need() -> Callable[[object, str], None]:
+    return need

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
-from fleetnas_agents.runtimes.inputs import made_up_input
 from fleetnas_agents.runtimes.onnx_file import check_fp32
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version
 from fleetnas_agents.runtimes.whole_onnx import whole_onnx
+from fleetnas_latency.made_up_input import made_up_input
 from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_search_spaces.errors import InvalidArgumentError
 

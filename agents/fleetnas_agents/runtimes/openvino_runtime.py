@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
-from fleetnas_agents.runtimes.inputs import made_up_input
-from fleetnas_agents.runtimes.onnx_file import onnx_precision
 from fleetnas_agents.runtimes.runtime import LoadedNetwork, installed_version, run_for_profile
+from fleetnas_latency.made_up_input import made_up_input
 from fleetnas_latency.operator_times import OperatorTime, operator_times
+from fleetnas_search_spaces.onnx_precision import onnx_precision
 
 
 class OpenVinoRuntime:

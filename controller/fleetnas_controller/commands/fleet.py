@@ -16,6 +16,7 @@ from fleetnas_controller.commands.arguments import (
     interval_s,
     use_count,
 )
+from fleetnas_controller.commands.page_link import page_link, print_code
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ certificate of it: agents get theirs with a join token, people with 'fleetnas ac
 examples:
   fleetnas serve --data-dir fleet
   fleetnas serve --data-dir fleet --listen 0.0.0.0:7070 --enroll-port 7071
+  fleetnas serve --data-dir fleet --pages 0.0.0.0:7080 --insecure-lan
 """
 
 
@@ -58,6 +60,14 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     serve.add_argument(
         "--enroll-port", type=int, default=0, metavar="PORT",
         help="where agents join an encrypted fleet (default: the port after that of --listen)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--pages", default="", metavar="ADDR[:PORT]",
+        help="serve pages that make any phone with a browser a device (default: none; port 7080)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--insecure-lan", action="store_true",
+        help="serve pages in plain HTTP on an address that others can reach, who could then read models",
     )  # fmt: skip
     serve.add_argument(
         "--health-interval",
@@ -96,6 +106,14 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         _token,
     )
     token.add_argument("--device", default="", help="the only device that may use it, again and again")
+    token.add_argument(
+        "--page", action="store_true", help="for a phone's browser: print a link and its QR code instead"
+    )
+    token.add_argument(
+        "--model",
+        default="",
+        help="with --page: what phone it is, e.g. 'iPhone 6s', which browsers do not tell",
+    )
     token.add_argument("--uses", type=use_count, default=1, help="how often it may be used (default: 1)")
     token.add_argument(
         "--ttl", type=duration_s, default=900.0, metavar="TIME", help="e.g. 15m, 24h (default: 15m)"
@@ -144,9 +162,13 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
 
     from fleetnas_controller.health import HealthSettings
     from fleetnas_controller.listening import Tls, parse_address
+    from fleetnas_controller.pages.settings import PageSettings, parse_page_address
     from fleetnas_controller.retries import FleetSettings
     from fleetnas_controller.server import ControllerServer
 
+    pages = None
+    if args.pages:
+        pages = PageSettings(parse_page_address(args.pages), Tls(args.tls), args.insecure_lan)
     health = HealthSettings(interval_s=args.health_interval, automatic=args.health_interval > 0.0)
     set_up_logging(args.log_format, args.log_level)
     port = parse_address(args.listen).port
@@ -157,6 +179,7 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
         enroll_port=args.enroll_port or (port + 1 if 0 < port < 65_535 else 0),
         health=health,
         metrics_listen=args.metrics_listen,
+        pages=pages,
         traced=args.traces,
         settings=FleetSettings(heartbeat_s=args.heartbeat_s, lease_s=args.lease_s),
     )
@@ -165,6 +188,12 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
     print(f"controller on {address} ({how}), data in '{args.data_dir}'", file=sys.stderr, flush=True)
     if server.metrics_address:
         print(f"metrics on http://{server.metrics_address}/metrics", file=sys.stderr, flush=True)
+    if server.pages_address:
+        print(
+            f"pages on {server.pages_address}, links: fleetnas device token --page",
+            file=sys.stderr,
+            flush=True,
+        )
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -177,14 +206,23 @@ async def _serve_until_stopped(args: argparse.Namespace) -> None:
 
 def _token(args: argparse.Namespace) -> int:
     with _client(args) as client:
-        token = client.create_join_token(device_id=args.device, use_count=args.uses, ttl_s=args.ttl)
-    values = {
+        token = client.create_join_token(
+            device_id=args.device, use_count=args.uses, ttl_s=args.ttl, page=args.page
+        )
+    values: dict[str, Any] = {
         "token": token.secret,
         "device": token.device_id,
         "uses": token.use_count,
         "expires": token.expire_time,
     }
-    print(json.dumps(values, indent=2) if args.json else token.secret)
+    if args.page:
+        values["link"] = page_link(token.page_url, args.model)
+    if args.json:
+        print(json.dumps(values, indent=2))
+    elif args.page:
+        print_code(values["link"])
+    else:
+        print(token.secret)
     return 0
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.fleet import Fleet
+from fleetnas_controller.holding import check_holder
 from fleetnas_controller.jobs import Artifact, Role
 from fleetnas_controller.servicers.calls import Access, Answering
 from fleetnas_controller.wire import record_from_pb, to_pb
 from fleetnas_protos.v1 import artifact_pb2 as pb
 from fleetnas_protos.v1 import artifact_pb2_grpc
-from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _CHUNK_BYTES = 256 << 10
 _MAX_CHUNK_BYTES = 1 << 20
@@ -60,13 +61,6 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
     ) -> AsyncIterator[pb.DownloadArtifactResponse]:
         async with Answering(context):
             if self._access.role(context) is not Role.OPERATOR:
-                self._check_holder(self._access.device(context), request.sha256)
+                check_holder(self._fleet, self._access.device(context), request.sha256)
             for chunk in self._artifacts.chunks(request.sha256, _CHUNK_BYTES, request.offset_bytes):
                 yield pb.DownloadArtifactResponse(chunk=chunk)
-
-    def _check_holder(self, device: str, sha256: str) -> None:
-        record = self._fleet.find(self._fleet.devices.get(device).holder)
-        if record is None or sha256 not in {file.sha256 for file in record.request.files}:
-            raise PermissionDeniedError(
-                f"{device} holds no measurement with file {sha256[:12]}. Agents read the files of their own job."
-            )

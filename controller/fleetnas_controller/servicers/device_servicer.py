@@ -2,6 +2,7 @@
 
 __all__ = ["DeviceServicer"]
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ from google.protobuf.empty_pb2 import Empty
 from fleetnas_controller.enrolment import Enrolment
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.health_monitor import HealthMonitor
-from fleetnas_controller.jobs import device_name
+from fleetnas_controller.jobs import JoinToken, device_name
 from fleetnas_controller.paging import token_number
 from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
 from fleetnas_controller.wire import to_pb
 from fleetnas_protos.v1 import device_pb2, device_pb2_grpc, measurement_pb2
+from fleetnas_search_spaces.errors import FailedPreconditionError
 
 
 class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
@@ -23,6 +25,7 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
 
     Args:
         join_text: What an agent is given for a token's secret.
+        page_link: What a browser is given; None where no pages are served.
     """
 
     def __init__(
@@ -32,12 +35,14 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
         access: Access,
         health: HealthMonitor,
         join_text: Callable[[str], str],
+        page_link: Callable[[str], str] | None = None,
     ) -> None:
         self._fleet = fleet
         self._enrolment = enrolment
         self._access = access
         self._health = health
         self._join_text = join_text
+        self._page_link = page_link
 
     async def CreateJoinToken(
         self, request: device_pb2.CreateJoinTokenRequest, context: Any
@@ -45,8 +50,19 @@ class DeviceServicer(device_pb2_grpc.DeviceServiceServicer):
         async with Answering(context):
             self._access.operator(context)
             ttl_s = request.ttl.ToNanoseconds() / 1e9
+            if request.page:
+                return to_pb(self._page_token(request, ttl_s))
             token = self._enrolment.create_token(request.device_id, request.use_count, ttl_s)
             return to_pb(replace(token, secret=self._join_text(token.secret)))
+
+    def _page_token(self, request: device_pb2.CreateJoinTokenRequest, ttl_s: float) -> JoinToken:
+        if self._page_link is None:
+            raise FailedPreconditionError(
+                "this controller serves no pages. Start it with --pages, e.g. fleetnas serve --pages 127.0.0.1:7080"
+            )
+        device_id = request.device_id or f"page-{secrets.token_hex(3)}"
+        token = self._enrolment.create_token(device_id, request.use_count, ttl_s)
+        return replace(token, page_url=self._page_link(token.secret))
 
     async def GetDevice(self, request: device_pb2.GetDeviceRequest, context: Any) -> device_pb2.Device:
         async with Answering(context):

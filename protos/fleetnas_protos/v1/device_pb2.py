@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66leetnas_protos/v1/device.proto\x12\x12\x66leetnas_protos.v1\x1a$fleetnas_protos/v1/measurement.proto\x1a\x1f\x66leetnas_protos/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x05\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12+\n\x07targets\x18\x04 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .fleetnas_protos.v1.Device.State\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06labels\x18\x07 \x03(\x0b\x32&.fleetnas_protos.v1.Device.LabelsEntry\x12-\n\tseen_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0f\n\x07\x64rained\x18\n \x01(\x08\x12\x0e\n\x06holder\x18\x0b \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfencing_token\x18\r \x01(\x03\x12\x19\n\x11quarantine_reason\x18\x0e \x01(\t\x12\x16\n\x0e\x63ooling_reason\x18\x0f \x01(\t\x12\x13\n\x0bqueue_count\x18\x10 \x01(\x05\x12\x0f\n\x07\x62\x61tches\x18\x11 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06ONLINE\x10\x01\x12\x0b\n\x07OFFLINE\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\x0f\n\x0bQUARANTINED\x10\x04\x12\x0b\n\x07\x43OOLING\x10\x05\"\xd6\x04\n\x0bHealthCheck\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x38\n\x07trigger\x18\x03 \x01(\x0e\x32\'.fleetnas_protos.v1.HealthCheck.Trigger\x12\x38\n\x07outcome\x18\x04 \x01(\x0e\x32\'.fleetnas_protos.v1.HealthCheck.Outcome\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\ncheck_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmeasurement\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12,\n\x06\x61nchor\x18\t \x01(\x0b\x32\x1c.fleetnas_protos.v1.Estimate\x12\r\n\x05\x64rift\x18\n \x01(\x01\x12\x16\n\tagreement\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64igest\x18\x0c \x03(\x01\"t\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\r\n\tENROLMENT\x10\x01\x12\x0c\n\x08INTERVAL\x10\x02\x12\x0b\n\x07REQUEST\x10\x03\x12\n\n\x06REPEAT\x10\x04\x12\r\n\tSUSPICION\x10\x05\x12\x0b\n\x07RELEASE\x10\x06\"e\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\n\n\x06PASSED\x10\x01\x12\x0c\n\x08\x44OUBTFUL\x10\x02\x12\n\n\x06STRIKE\x10\x03\x12\r\n\tABANDONED\x10\x04\x12\x0c\n\x08RELEASED\x10\x05\x42\x0c\n\n_agreement\"r\n\tJoinToken\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x11\n\tuse_count\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x16\x43reateJoinTokenRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tuse_count\x18\x02 \x01(\x05\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\" \n\x10GetDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListDevicesResponse\x12+\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x44rainDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"$\n\x14UndrainDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"#\n\x13RemoveDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x16ListDeviceQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"e\n\x17ListDeviceQueueResponse\x12\x35\n\x0cmeasurements\x18\x01 \x03(\x0b\x32\x1f.fleetnas_protos.v1.Measurement\x12\x13\n\x0btotal_count\x18\x02 \x01(\x05\"\"\n\x12\x43heckDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"$\n\x14ReleaseDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"N\n\x17ListHealthChecksRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x18ListHealthChecksResponse\x12\x36\n\rhealth_checks\x18\x01 \x03(\x0b\x32\x1f.fleetnas_protos.v1.HealthCheck\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa1\x07\n\rDeviceService\x12\\\n\x0f\x43reateJoinToken\x12*.fleetnas_protos.v1.CreateJoinTokenRequest\x1a\x1d.fleetnas_protos.v1.JoinToken\x12M\n\tGetDevice\x12$.fleetnas_protos.v1.GetDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12^\n\x0bListDevices\x12&.fleetnas_protos.v1.ListDevicesRequest\x1a\'.fleetnas_protos.v1.ListDevicesResponse\x12Q\n\x0b\x44rainDevice\x12&.fleetnas_protos.v1.DrainDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12U\n\rUndrainDevice\x12(.fleetnas_protos.v1.UndrainDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12O\n\x0cRemoveDevice\x12\'.fleetnas_protos.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\x12j\n\x0fListDeviceQueue\x12*.fleetnas_protos.v1.ListDeviceQueueRequest\x1a+.fleetnas_protos.v1.ListDeviceQueueResponse\x12V\n\x0b\x43heckDevice\x12&.fleetnas_protos.v1.CheckDeviceRequest\x1a\x1f.fleetnas_protos.v1.Measurement\x12U\n\rReleaseDevice\x12(.fleetnas_protos.v1.ReleaseDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12m\n\x10ListHealthChecks\x12+.fleetnas_protos.v1.ListHealthChecksRequest\x1a,.fleetnas_protos.v1.ListHealthChecksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66leetnas_protos/v1/device.proto\x12\x12\x66leetnas_protos.v1\x1a$fleetnas_protos/v1/measurement.proto\x1a\x1f\x66leetnas_protos/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x05\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12+\n\x07targets\x18\x04 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .fleetnas_protos.v1.Device.State\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06labels\x18\x07 \x03(\x0b\x32&.fleetnas_protos.v1.Device.LabelsEntry\x12-\n\tseen_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0f\n\x07\x64rained\x18\n \x01(\x08\x12\x0e\n\x06holder\x18\x0b \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfencing_token\x18\r \x01(\x03\x12\x19\n\x11quarantine_reason\x18\x0e \x01(\t\x12\x16\n\x0e\x63ooling_reason\x18\x0f \x01(\t\x12\x13\n\x0bqueue_count\x18\x10 \x01(\x05\x12\x0f\n\x07\x62\x61tches\x18\x11 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06ONLINE\x10\x01\x12\x0b\n\x07OFFLINE\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\x0f\n\x0bQUARANTINED\x10\x04\x12\x0b\n\x07\x43OOLING\x10\x05\"\xd6\x04\n\x0bHealthCheck\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x38\n\x07trigger\x18\x03 \x01(\x0e\x32\'.fleetnas_protos.v1.HealthCheck.Trigger\x12\x38\n\x07outcome\x18\x04 \x01(\x0e\x32\'.fleetnas_protos.v1.HealthCheck.Outcome\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\ncheck_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmeasurement\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12,\n\x06\x61nchor\x18\t \x01(\x0b\x32\x1c.fleetnas_protos.v1.Estimate\x12\r\n\x05\x64rift\x18\n \x01(\x01\x12\x16\n\tagreement\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64igest\x18\x0c \x03(\x01\"t\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\r\n\tENROLMENT\x10\x01\x12\x0c\n\x08INTERVAL\x10\x02\x12\x0b\n\x07REQUEST\x10\x03\x12\n\n\x06REPEAT\x10\x04\x12\r\n\tSUSPICION\x10\x05\x12\x0b\n\x07RELEASE\x10\x06\"e\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\n\n\x06PASSED\x10\x01\x12\x0c\n\x08\x44OUBTFUL\x10\x02\x12\n\n\x06STRIKE\x10\x03\x12\r\n\tABANDONED\x10\x04\x12\x0c\n\x08RELEASED\x10\x05\x42\x0c\n\n_agreement\"\x84\x01\n\tJoinToken\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x11\n\tuse_count\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08page_url\x18\x05 \x01(\t\"t\n\x16\x43reateJoinTokenRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tuse_count\x18\x02 \x01(\x05\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04page\x18\x04 \x01(\x08\" \n\x10GetDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListDevicesResponse\x12+\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x44rainDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"$\n\x14UndrainDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"#\n\x13RemoveDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x16ListDeviceQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"e\n\x17ListDeviceQueueResponse\x12\x35\n\x0cmeasurements\x18\x01 \x03(\x0b\x32\x1f.fleetnas_protos.v1.Measurement\x12\x13\n\x0btotal_count\x18\x02 \x01(\x05\"\"\n\x12\x43heckDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"$\n\x14ReleaseDeviceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"N\n\x17ListHealthChecksRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x18ListHealthChecksResponse\x12\x36\n\rhealth_checks\x18\x01 \x03(\x0b\x32\x1f.fleetnas_protos.v1.HealthCheck\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa1\x07\n\rDeviceService\x12\\\n\x0f\x43reateJoinToken\x12*.fleetnas_protos.v1.CreateJoinTokenRequest\x1a\x1d.fleetnas_protos.v1.JoinToken\x12M\n\tGetDevice\x12$.fleetnas_protos.v1.GetDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12^\n\x0bListDevices\x12&.fleetnas_protos.v1.ListDevicesRequest\x1a\'.fleetnas_protos.v1.ListDevicesResponse\x12Q\n\x0b\x44rainDevice\x12&.fleetnas_protos.v1.DrainDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12U\n\rUndrainDevice\x12(.fleetnas_protos.v1.UndrainDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12O\n\x0cRemoveDevice\x12\'.fleetnas_protos.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\x12j\n\x0fListDeviceQueue\x12*.fleetnas_protos.v1.ListDeviceQueueRequest\x1a+.fleetnas_protos.v1.ListDeviceQueueResponse\x12V\n\x0b\x43heckDevice\x12&.fleetnas_protos.v1.CheckDeviceRequest\x1a\x1f.fleetnas_protos.v1.Measurement\x12U\n\rReleaseDevice\x12(.fleetnas_protos.v1.ReleaseDeviceRequest\x1a\x1a.fleetnas_protos.v1.Device\x12m\n\x10ListHealthChecks\x12+.fleetnas_protos.v1.ListHealthChecksRequest\x1a,.fleetnas_protos.v1.ListHealthChecksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,34 +50,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEALTHCHECK_TRIGGER']._serialized_end=1360
   _globals['_HEALTHCHECK_OUTCOME']._serialized_start=1362
   _globals['_HEALTHCHECK_OUTCOME']._serialized_end=1463
-  _globals['_JOINTOKEN']._serialized_start=1479
-  _globals['_JOINTOKEN']._serialized_end=1593
-  _globals['_CREATEJOINTOKENREQUEST']._serialized_start=1595
-  _globals['_CREATEJOINTOKENREQUEST']._serialized_end=1697
-  _globals['_GETDEVICEREQUEST']._serialized_start=1699
-  _globals['_GETDEVICEREQUEST']._serialized_end=1731
-  _globals['_LISTDEVICESREQUEST']._serialized_start=1733
-  _globals['_LISTDEVICESREQUEST']._serialized_end=1792
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=1794
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=1885
-  _globals['_DRAINDEVICEREQUEST']._serialized_start=1887
-  _globals['_DRAINDEVICEREQUEST']._serialized_end=1921
-  _globals['_UNDRAINDEVICEREQUEST']._serialized_start=1923
-  _globals['_UNDRAINDEVICEREQUEST']._serialized_end=1959
-  _globals['_REMOVEDEVICEREQUEST']._serialized_start=1961
-  _globals['_REMOVEDEVICEREQUEST']._serialized_end=1996
-  _globals['_LISTDEVICEQUEUEREQUEST']._serialized_start=1998
-  _globals['_LISTDEVICEQUEUEREQUEST']._serialized_end=2055
-  _globals['_LISTDEVICEQUEUERESPONSE']._serialized_start=2057
-  _globals['_LISTDEVICEQUEUERESPONSE']._serialized_end=2158
-  _globals['_CHECKDEVICEREQUEST']._serialized_start=2160
-  _globals['_CHECKDEVICEREQUEST']._serialized_end=2194
-  _globals['_RELEASEDEVICEREQUEST']._serialized_start=2196
-  _globals['_RELEASEDEVICEREQUEST']._serialized_end=2232
-  _globals['_LISTHEALTHCHECKSREQUEST']._serialized_start=2234
-  _globals['_LISTHEALTHCHECKSREQUEST']._serialized_end=2312
-  _globals['_LISTHEALTHCHECKSRESPONSE']._serialized_start=2314
-  _globals['_LISTHEALTHCHECKSRESPONSE']._serialized_end=2421
-  _globals['_DEVICESERVICE']._serialized_start=2424
-  _globals['_DEVICESERVICE']._serialized_end=3353
+  _globals['_JOINTOKEN']._serialized_start=1480
+  _globals['_JOINTOKEN']._serialized_end=1612
+  _globals['_CREATEJOINTOKENREQUEST']._serialized_start=1614
+  _globals['_CREATEJOINTOKENREQUEST']._serialized_end=1730
+  _globals['_GETDEVICEREQUEST']._serialized_start=1732
+  _globals['_GETDEVICEREQUEST']._serialized_end=1764
+  _globals['_LISTDEVICESREQUEST']._serialized_start=1766
+  _globals['_LISTDEVICESREQUEST']._serialized_end=1825
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=1827
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=1918
+  _globals['_DRAINDEVICEREQUEST']._serialized_start=1920
+  _globals['_DRAINDEVICEREQUEST']._serialized_end=1954
+  _globals['_UNDRAINDEVICEREQUEST']._serialized_start=1956
+  _globals['_UNDRAINDEVICEREQUEST']._serialized_end=1992
+  _globals['_REMOVEDEVICEREQUEST']._serialized_start=1994
+  _globals['_REMOVEDEVICEREQUEST']._serialized_end=2029
+  _globals['_LISTDEVICEQUEUEREQUEST']._serialized_start=2031
+  _globals['_LISTDEVICEQUEUEREQUEST']._serialized_end=2088
+  _globals['_LISTDEVICEQUEUERESPONSE']._serialized_start=2090
+  _globals['_LISTDEVICEQUEUERESPONSE']._serialized_end=2191
+  _globals['_CHECKDEVICEREQUEST']._serialized_start=2193
+  _globals['_CHECKDEVICEREQUEST']._serialized_end=2227
+  _globals['_RELEASEDEVICEREQUEST']._serialized_start=2229
+  _globals['_RELEASEDEVICEREQUEST']._serialized_end=2265
+  _globals['_LISTHEALTHCHECKSREQUEST']._serialized_start=2267
+  _globals['_LISTHEALTHCHECKSREQUEST']._serialized_end=2345
+  _globals['_LISTHEALTHCHECKSRESPONSE']._serialized_start=2347
+  _globals['_LISTHEALTHCHECKSRESPONSE']._serialized_end=2454
+  _globals['_DEVICESERVICE']._serialized_start=2457
+  _globals['_DEVICESERVICE']._serialized_end=3386
 # @@protoc_insertion_point(module_scope)

@@ -332,12 +332,15 @@ class JoinToken(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     USE_COUNT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_URL_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
     """Shown here once; only its SHA-256 is stored."""
     device_id: _builtins.str
     """The only device it enrols, again and again; empty for any new one."""
     use_count: _builtins.int
     """Enrolments left."""
+    page_url: _builtins.str
+    """What a browser opens to become the device; empty unless it was asked for. The secret is in it."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it stops working."""
@@ -349,10 +352,11 @@ class JoinToken(_message.Message):
         device_id: _builtins.str = ...,
         use_count: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        page_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "expire_time", b"expire_time", "secret", b"secret", "use_count", b"use_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "expire_time", b"expire_time", "page_url", b"page_url", "secret", b"secret", "use_count", b"use_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,10 +371,15 @@ class CreateJoinTokenRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     USE_COUNT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """Binds the token to one device; empty for any new one."""
     use_count: _builtins.int
     """How many enrolments it allows; 0 means 1."""
+    page: _builtins.bool
+    """For a page in a browser: the answer has a link for it, and the token is bound to one device, whose id is made
+    up unless given. FAILED_PRECONDITION when the controller serves no pages.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long it works; unset means 15 minutes, at most 30 days."""
@@ -381,10 +390,11 @@ class CreateJoinTokenRequest(_message.Message):
         device_id: _builtins.str = ...,
         use_count: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        page: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "ttl", b"ttl", "use_count", b"use_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "page", b"page", "ttl", b"ttl", "use_count", b"use_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

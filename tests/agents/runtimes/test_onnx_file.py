@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fleetnas_agents.runtimes.onnx_file import onnx_precision
+from fleetnas_search_spaces.onnx_precision import onnx_precision
 from fleetnas_search_spaces.operators import Precision
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from sqlite_utils import Database
 from tests.controller.fleet.conftest import SETTINGS, World
 
+from fleetnas_controller.agent_sessions import AgentSessions
 from fleetnas_controller.enrolment import AttemptLimit, digest_of
 from fleetnas_controller.fleet_store import SqliteFleetStore
 from fleetnas_controller.grants import GrantBook
@@ -78,6 +79,7 @@ class Desk:
         )
         attempts, streams = AttemptLimit(world.clock), StreamLimit()
         self.fleet = FleetServicer(world.fleet, hub, access, grants, world.settings, attempts, streams)
+        self.sessions = AgentSessions(world.fleet, hub, world.settings)
         self.devices = DeviceServicer(world.fleet, world.enrolment, access, health, str)
         self.measurements = MeasurementServicer(world.book, hub, access, streams)
         self.artifacts = ArtifactServicer(world.artifacts, world.fleet, access)
@@ -108,7 +110,7 @@ class Desk:
         """Says it within a session of ``a``, and checks the same."""
         before = self.dump()
         try:
-            answer = self.fleet._handle(self.device, message)
+            answer = self.sessions.handle(self.device, message)
             assert answer is not None
             answer.SerializeToString()
             counted = answer.WhichOneof("kind") == "acknowledgement" and answer.acknowledgement.accepted

@@ -190,7 +190,7 @@ def _spoilt_report(spoil: Callable[[Any], None]) -> None:
 @given(messages(fleet_pb2.Hello))
 def _hello(hello: Any) -> None:
     async def welcome(desk: Desk) -> None:
-        desk.fleet._welcome(SessionHub().open(desk.device), hello)
+        desk.sessions._welcome(SessionHub().open(desk.device), hello)
 
     with Desk() as desk:
         before = desk.dump()

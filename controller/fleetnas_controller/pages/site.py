@@ -1,0 +1,68 @@
+"""The files of the page, as ``agents/page/build.py`` made them."""
+
+__all__ = ["PageSite", "SiteFile", "find_site"]
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError
+
+_VARIABLE = "FLEETNAS_PAGE"
+_PROTOCOL = 1
+_HOME = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """Attributes:
+    path: The file; a compressed copy lies beside it under the same name with ``.gz``.
+    """
+
+    path: Path
+    content_type: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageSite:
+    """What may be served, by address relative to the page; nothing else of the folder is."""
+
+    files: dict[str, SiteFile]
+
+    def file(self, address: str) -> SiteFile:
+        """Raises NotFoundError."""
+        found = self.files.get(address or _HOME)
+        if found is None:
+            raise NotFoundError(
+                f"the page has no file '{address[:80]}'. Open the link of 'fleetnas device token'."
+            )
+        return found
+
+
+def find_site(folder: Path | None = None) -> PageSite:
+    """The built page.
+
+    Args:
+        folder: None: the one in the environment's FLEETNAS_PAGE, or the checkout's ``build/page``.
+
+    Raises:
+        FailedPreconditionError: It is not built, or by another version.
+    """
+    if folder is None:
+        named = os.environ.get(_VARIABLE)
+        folder = Path(named) if named else Path(__file__).resolve().parents[3] / "build" / "page"
+    cure = f"build it with 'python agents/page/build.py', or say where it is with {_VARIABLE}."
+    try:
+        listed = json.loads((folder / "files.json").read_text(encoding="utf-8"))
+        if listed["protocol"] != _PROTOCOL:
+            raise FailedPreconditionError(f"the page in '{folder}' is of another version: {cure}")
+        return PageSite(
+            {
+                name: SiteFile(folder / "site" / name, one["type"], one["sha256"])
+                for name, one in listed["files"].items()
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FailedPreconditionError(f"no page in '{folder}': {cure}") from error
