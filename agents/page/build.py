@@ -8,7 +8,6 @@ __all__ = ["main"]
 
 import argparse
 import gzip
-import hashlib
 import json
 import shutil
 import subprocess
@@ -78,12 +77,12 @@ def _runtime(npm: Path, site: Path, kind: str) -> str:
 
 
 def _write_list(output: Path, site: Path) -> None:
-    """Compresses what is large, and lists every file with its type and digest."""
+    """Compresses what is large, and lists every file with its type."""
     listed = {}
     for path in sorted(one for one in site.rglob("*") if one.is_file() and one.suffix in _TYPES):
         content = path.read_bytes()
         name = path.relative_to(site).as_posix()
-        listed[name] = {"type": _TYPES[path.suffix], "sha256": hashlib.sha256(content).hexdigest()}
+        listed[name] = _TYPES[path.suffix]
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
     versions = json.loads((site / "versions.json").read_text(encoding="utf-8"))
     text = json.dumps({"protocol": _PROTOCOL, "runtimes": versions, "files": listed}, indent=2)

@@ -82,7 +82,7 @@ function serve(membership, description, targetOf, thread) {
       session.report(report);
       show('count', String(++finished));
     },
-    changed: () => show('job', work && work.lease ? work.lease.measurement.replace('measurements/', '') : 'none'),
+    changed: (job) => show('job', job ? `${job.lease.measurement.replace('measurements/', '')}: ${job.phase}` : 'none'),
   });
   const followVisibility = () => {
     if (document.visibilityState === 'visible') {
@@ -90,10 +90,12 @@ function serve(membership, description, targetOf, thread) {
       session.join();
     } else {
       // A hidden page is slowed down or frozen, so its times are worth nothing.
-      work.stop(null, new Fault('INFRASTRUCTURE', 'the page was hidden while it measured.'));
+      work.stop(null, new Fault('INFRASTRUCTURE', 'the page was hidden or left while it measured.'));
       session.leave('hidden: bring this page to the front to go on');
     }
   };
+  // The runtime is fetched before the first job waits for it.
+  thread.start();
   document.addEventListener('visibilitychange', followVisibility);
   followVisibility();
 }

@@ -11,7 +11,7 @@ export class Thread {
   }
 
   /** Runs one job; silence for ``silenceS`` or ``totalS`` in all is a crash. Ends with the worker's result. */
-  run(job, silenceS, totalS) {
+  run(job, silenceS, totalS, progress) {
     this.start();
     return new Promise((resolve, reject) => {
       const lost = (fault) => {
@@ -36,6 +36,7 @@ export class Thread {
       this.worker.onerror = (event) => lost(new Fault('CRASH', `the runtime's thread failed: ${event.message}`));
       this.worker.onmessage = ({ data }) => {
         alive();
+        if (data.kind === 'progress') progress();
         if (data.kind === 'result') resolve(data);
         else if (data.kind === 'fault' && data.fault !== 'MODEL') lost(new Fault(data.fault, data.message));
         else if (data.kind === 'fault') reject(new Fault(data.fault, data.message));
@@ -60,7 +61,8 @@ export class Thread {
 
 /** Takes one assignment at a time and hands over a report of its end, unless it was stopped. */
 export class Work {
-  /** ``targetOf(precision)``, ``factsNow()`` describe what a result belongs to; ``reported`` gets each report. */
+  /** ``targetOf(precision)``, ``factsNow()`` describe what a result belongs to; ``reported`` gets each report,
+   *  ``changed`` the job whenever its phase is another, null when it is over. */
   constructor({ thread, files, targetOf, factsNow, reported, changed, messages }) {
     Object.assign(this, { thread, files, targetOf, factsNow, reported, changed, messages });
     this.current = null;
@@ -73,14 +75,14 @@ export class Work {
   begin(assignment) {
     if (this.current && sameLease(this.current.lease, assignment.lease)) return;
     this.stop();
-    const mine = { lease: assignment.lease, aborting: new AbortController(), over: false };
+    const mine = { lease: assignment.lease, aborting: new AbortController(), over: false, phase: 'fetching its files' };
     this.current = mine;
-    this.changed();
+    this.changed(mine);
     this.outcome(assignment.request, mine).then((outcome) => {
       if (mine.over) return;
       this.current = null;
       this.reported({ lease: mine.lease, ...outcome });
-      this.changed();
+      this.changed(null);
     });
   }
 
@@ -93,19 +95,20 @@ export class Work {
     this.thread.stop();
     this.current = null;
     if (fault) this.reported({ lease: mine.lease, fault: { kind: fault.kind, message: fault.message } });
-    this.changed();
+    this.changed(null);
   }
 
   async outcome(request, mine) {
     try {
-      return await this.measured(request, mine.aborting.signal);
+      return await this.measured(request, mine);
     } catch (error) {
       const kind = error instanceof Fault ? error.kind : 'INFRASTRUCTURE';
       return { fault: { kind, message: String(error.message || error).replace(/\s+/g, ' ').slice(0, 500) } };
     }
   }
 
-  async measured(request, signal) {
+  async measured(request, mine) {
+    const { signal } = mine.aborting;
     const plan = this.messages.planOf(request.plan);
     if (plan.statistic !== 'WALL_MEDIAN') {
       const text = `statistic '${plan.statistic.toLowerCase()}' needs CPU time and a page has none: ask for 'wall_median'.`;
@@ -119,7 +122,11 @@ export class Work {
     const anchor = request.anchorEntryFile ? await this.files.network(request, request.anchorEntryFile, signal) : null;
     const before = await this.factsNow();
     const limits = [seconds(request.limits.silence), seconds(request.limits.total)];
-    const { raw, digest, facts } = await this.thread.run({ candidate, anchor, plan }, ...limits);
+    const measuring = () => {
+      if (mine.phase !== 'measuring') this.changed(Object.assign(mine, { phase: 'measuring' }));
+    };
+    this.changed(Object.assign(mine, { phase: 'loading it' }));
+    const { raw, digest, facts } = await this.thread.run({ candidate, anchor, plan }, ...limits, measuring);
     const evidence = { ...before, ...(await this.factsNow()), ...facts, precision: candidate.precision };
     return { target: this.targetOf(candidate.precision), result: this.resultOf(raw, digest, evidence) };
   }

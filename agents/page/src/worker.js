@@ -15,16 +15,26 @@ const VIEWS = {
   int64: typeof BigInt64Array === 'undefined' ? null : BigInt64Array,
 };
 let anchorKept = null;
+let startFailure = null;
 
 self.onmessage = async (event) => {
   const message = event.data;
   try {
-    if (message.kind === 'start') start(message);
+    if (message.kind === 'start') prepare(message);
     else await answer(message);
   } catch (error) {
     post('fault', { fault: error.fault || 'CRASH', message: String((error && error.message) || error) });
   }
 };
+
+/** A runtime that does not arrive is told to the next job. */
+function prepare(message) {
+  try {
+    start(message);
+  } catch (error) {
+    startFailure = Object.assign(new Error(`the runtime did not arrive: ${error.message}`), { fault: 'INFRASTRUCTURE' });
+  }
+}
 
 function start({ folder, simd }) {
   const base = new URL(folder, self.location.href).href;
@@ -34,10 +44,10 @@ function start({ folder, simd }) {
   ort.env.wasm.proxy = false;
   if (!simd) ort.env.wasm.simd = false;
   ort.env.logLevel = 'fatal';
-  post('ready', { version: ort.env.versions.web || ort.env.versions.common });
 }
 
 async function answer({ candidate, anchor, plan }) {
+  if (startFailure) throw startFailure;
   const facts = {};
   const network = await load(candidate, facts);
   try {

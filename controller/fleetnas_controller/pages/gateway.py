@@ -146,7 +146,7 @@ class PageGateway:
     async def _page(self, request: web.Request) -> web.StreamResponse:
         file = self._site.file(request.match_info["address"])
         # The names stay while the files change with a version, so that a browser has to ask whether its copy is new.
-        headers = {"Content-Type": file.content_type, "Cache-Control": "no-cache", "ETag": f'"{file.sha256}"'}
+        headers = {"Content-Type": file.content_type, "Cache-Control": "no-cache"}
         return web.FileResponse(file.path, headers=headers)
 
     async def _authority(self, request: web.Request) -> web.StreamResponse:

@@ -22,7 +22,6 @@ class SiteFile:
 
     path: Path
     content_type: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,8 @@ def find_site(folder: Path | None = None) -> PageSite:
             raise FailedPreconditionError(f"the page in '{folder}' is of another version: {cure}")
         return PageSite(
             {
-                name: SiteFile(folder / "site" / name, one["type"], one["sha256"])
-                for name, one in listed["files"].items()
+                name: SiteFile(folder / "site" / name, content_type)
+                for name, content_type in listed["files"].items()
             }
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.measurement import Plan
 from fleetnas_search_spaces.emit_onnx import emit_onnx
-from fleetnas_search_spaces.graph import Graph
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
 
@@ -82,16 +81,22 @@ class Fleet:
         """A page's link for a browser that is no phone."""
         return f"{self.client.create_join_token(device_id=device, page=True).page_url}&stand-in=chromium"
 
-    def ask(self, folder: Path, name: str, *, plan: Plan = QUICK, graph: Graph | None = None) -> str:
-        """Uploads a network with its weights beside it, and asks for its measurement on a page."""
+    def ask(self, folder: Path, name: str, *, plan: Plan = QUICK, anchored: bool = False) -> str:
+        """Uploads a network with its weights beside it, and asks for its measurement on a page.
+
+        Args:
+            anchored: Beside itself.
+        """
         found = space("nas-bench-macro")
-        graph = graph or found.graph(found.parse("22222222"))
+        graph = found.graph(found.parse("22222222"))
         model = emit_onnx(graph, WeightPool(folder), external=True, key=name)
         contents: dict[str, bytes | Path] = {"net.onnx": model.model_bytes}
         contents |= {one.name: one.path for one in model.weight_files}
         stored = {path: self.client.put_artifact(content) for path, content in contents.items()}
         files = tuple(ModelFile(path, one.sha256, one.size_bytes) for path, one in stored.items())
-        request = MeasurementRequest(name, files, "net.onnx", plan=plan, selector=Selector(kind="page"))
+        request = MeasurementRequest(
+            name, files, "net.onnx", "net.onnx" if anchored else "", plan, Selector(kind="page")
+        )
         return self.client.create_measurement(request).name
 
     def done(self, name: str, wait_s: float = 120.0) -> Any:
@@ -164,7 +169,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "site").mkdir(parents=True)
     (folder / "site" / "index.html").write_text("<p>a page</p>")
     (folder / "site" / "secret.txt").write_text("not listed")
-    files = {"index.html": {"type": "text/html; charset=utf-8", "sha256": "0" * 64}}
+    files = {"index.html": "text/html; charset=utf-8"}
     (folder / "files.json").write_text(json.dumps({"protocol": 1, "runtimes": {}, "files": files}))
     monkeypatch.setenv("FLEETNAS_PAGE", str(folder))
     return folder
@@ -173,7 +178,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fleet(tmp_path: Path, need: Callable[[object, str], None]) -> Iterator[Fleet]:
     pytest.importorskip("aiohttp", reason="the package aiohttp is not installed")
-    found = Fleet(tmp_path / "fleet", FleetSettings(heartbeat_s=0.5, lease_s=5.0, retry_base_s=0.2))
+    found = Fleet(tmp_path / "fleet", FleetSettings(heartbeat_s=0.5, lease_s=4.0, retry_base_s=0.2))
     yield found
     found.stop()
 
@@ -194,11 +199,6 @@ def browser(tmp_path: Path, need: Callable[[object, str], None]) -> Iterator[Cal
     yield make
     for one in made:
         one.kill()
-
-
-@pytest.fixture
-def in_loop() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    return asyncio.run
 
 
 @pytest.fixture
