@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from itertools import combinations
@@ -236,29 +236,41 @@ def ranks(served: Served, folder: Path, network_count: int, round_count: int) ->
                 readings[kind][index].append(result)
             if runner:
                 readings["ncnn"][index].append(natively(folder, networks[index], core))
-    runtimes = [kind for kind in readings if readings[kind][0]]
-    host = {
-        kind: [median(one.estimate.value for one in rounds) for rounds in readings[kind]] for kind in runtimes
-    }
-    ratios = {kind: [median(ratio(one) for one in rounds) for rounds in readings[kind]] for kind in runtimes}
-    for kind in runtimes:
-        if round_count > 1:
-            halves = [(ratio(rounds[0]), ratio(rounds[1])) for rounds in readings[kind]]
+    yield from compared({kind: one for kind, one in readings.items() if one[0]})
+
+
+def compared(readings: dict[str, list[list[Measurement]]]) -> Iterator[dict[str, Any]]:
+    """Of each runtime, the rounds of each network: how they rank the networks by their ratio to the reference."""
+    ratios = {kind: [ratio(one, kind) for one in rounds] for kind, rounds in readings.items()}
+    times = {kind: [median(series(one, "wall_ms")) for one in rounds] for kind, rounds in readings.items()}
+    for kind, rounds in readings.items():
+        halves = [(ratio(one[::2], kind), ratio(one[1::2], kind)) for one in rounds if len(one) > 1]
+        if halves:
             yield {"name": f"tau_{kind}_itself", "value": round(tau(halves), 3), "unit": "1"}
-        if kind == "host":
-            continue
-        times = [value / base for value, base in zip(host[kind], host["host"], strict=True)]
-        peer = {"peer": "onnxruntime"}
-        yield {"name": f"{kind}_over_native", "value": round(median(times), 2), "unit": "1", **peer,
-               "low": round(min(times), 2), "high": round(max(times), 2)}  # fmt: skip
-    for one, other in combinations(runtimes, 2):
+        if kind != "host":
+            over = [value / base for value, base in zip(times[kind], times["host"], strict=True)]
+            yield {"name": f"{kind}_over_native", "value": round(median(over), 2), "unit": "1",
+                   "peer": "onnxruntime", "low": round(min(over), 2), "high": round(max(over), 2)}  # fmt: skip
+    for one, other in combinations(readings, 2):
         value = round(tau(list(zip(ratios[one], ratios[other], strict=True))), 3)
         yield {"name": f"tau_{other}_{one}", "value": value, "unit": "1"}
 
 
-def ratio(result: Measurement) -> float:
-    assert result.ratio is not None  # every measurement here has an anchor
-    return result.ratio.value
+def ratio(rounds: Sequence[Measurement], kind: str) -> float:
+    """Of a network to the reference beside it, by the statistic that searches use on such a device."""
+    if kind.startswith("page"):
+        return median(series(rounds, "wall_ms")) / median(series(rounds, "wall_ms", anchor=True))
+    return lowest_decile(series(rounds, "cpu_ms")) / lowest_decile(series(rounds, "cpu_ms", anchor=True))
+
+
+def lowest_decile(samples: Sequence[float]) -> float:
+    return sorted(samples)[len(samples) // 10]
+
+
+def series(rounds: Sequence[Measurement], clock: str, *, anchor: bool = False) -> list[float]:
+    """The runs of all rounds, in milliseconds."""
+    timed = (one.raw.anchor if anchor else one.raw.candidate for one in rounds)
+    return [sample for one in timed for sample in getattr(one, clock)]
 
 
 def has_runner() -> bool:
