@@ -152,6 +152,10 @@ def fault_of(line: str) -> MeasureError:
 
 def _raw(content: Mapping[str, Any], plan: Plan) -> RawMeasurement:
     candidate = _series(content["candidate"])
+    tick_ms = float(content["tick_ns"]) / 1e6
+    spans = [tick_ms, *(float(content[name]) for name in ("warmup_duration_s", "sampling_duration_s"))]
+    if not all(math.isfinite(one) and one >= 0.0 for one in spans):
+        raise ValueError(f"a tick or a duration among {spans} is none")
     return RawMeasurement(
         candidate=candidate,
         anchor=_series(content["anchor"]),
@@ -159,8 +163,8 @@ def _raw(content: Mapping[str, Any], plan: Plan) -> RawMeasurement:
         warmup_run_count=int(content["warmup_run_count"]),
         warmup_steady=bool(content["warmup_steady"]),
         sampling_duration_s=float(content["sampling_duration_s"]),
-        tick_ms=float(content["tick_ns"]) / 1e6,
-        stop_reason=_stop_reason(candidate, StopReason(content["stop_reason"]), plan),
+        tick_ms=tick_ms,
+        stop_reason=_stop_reason(candidate, StopReason(content["stop_reason"]), plan, tick_ms),
     )
 
 
@@ -177,12 +181,12 @@ def _milliseconds(values_ns: list[int], inner_count: int) -> tuple[float, ...]:
     return tuple(int(one) / inner_count / 1e6 for one in values_ns)
 
 
-def _stop_reason(candidate: RunSeries, said: StopReason, plan: Plan) -> StopReason:
+def _stop_reason(candidate: RunSeries, said: StopReason, plan: Plan, tick_ms: float) -> StopReason:
     """The runner's word, unless the runs themselves say that they did not converge."""
     samples = candidate.samples(plan.statistic)
     if said is not StopReason.CONVERGED or not samples:
         return said
-    found = estimate(samples, plan.statistic.quantile, plan.level)
+    found = estimate(samples, plan.statistic.quantile, plan.level, tick_ms / candidate.inner_count)
     narrow = found.level >= plan.level and found.relative_half_width <= plan.relative_half_width * (
         1.0 + 1e-9
     )

@@ -76,6 +76,8 @@ def test_output_that_is_not_finite_is_a_wrong_output() -> None:
         answer(candidate={"inner_count": 0, "wall_ns": [1], "cpu_ns": [1], "rounds": [0]}),
         answer(candidate={"inner_count": 1, "wall_ns": [1, 2], "cpu_ns": [1], "rounds": [0]}),
         answer(candidate={"inner_count": 1, "wall_ns": [], "cpu_ns": [], "rounds": []}),
+        answer(tick_ns=float("inf")), answer(tick_ns=-1), answer(warmup_duration_s=float("nan")),
+        answer(sampling_duration_s=-1.0),
     ],
 )  # fmt: skip
 def test_answer_that_is_no_result_is_a_crash(broken: str) -> None:
