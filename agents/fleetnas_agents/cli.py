@@ -38,7 +38,7 @@ examples:
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver host --id bench-1
   fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table cpu.csv
   fleetnas device token --data-dir fleet --uses 20 > join.token
-  fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table fbnet \
+  fleetnas-agent --controller 127.0.0.1:7070 --token-file join.token --driver replay --table fbnet \\
       --columns pixel3,samsung_a50 --devices 20 --fault disconnect=0.05 --fault drift=0.1:0.2 --seed 1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver adb --id phone-1
   fleetnas-agent --controller lab:7070 --token-file join.token --driver ssh --ssh pi@board --id board-1

@@ -145,10 +145,12 @@ class Fleet:
                 f"fleetnas device token --device {name.removeprefix('devices/')}"
             )
         credential = (issue or self._enrolment.new_credential)(name)
+        known = self.devices.knows(name)
         with self._store.transaction():
             self._enrolment.use_token(secret, token)
             device = self.devices.enrol(name, description, credential.sha256, self._clock())
-        self._listener.expelled(name)
+        if known:
+            self._listener.expelled(name)
         return device, credential
 
     def connect(self, device: str, description: DeviceDescription, held: Collection[LeaseKey]) -> None:

@@ -45,7 +45,7 @@ def _axes(config: SearchConfig) -> dict[str, float | None]:
         name, colon, worst = text.partition(":")
         known = (_ACCURACY, *_KINDS)
         if name not in known:
-            raise InvalidArgumentError(f"no objective '{name}'; {near_names(name, known)}.")
+            raise InvalidArgumentError(f"no objective '{name}'; {near_names(name, known)}")
         if name in axes:
             raise InvalidArgumentError(f"the objective '{name}' is named twice; name it once.")
         axes[name] = _worst(text, worst) if colon else None

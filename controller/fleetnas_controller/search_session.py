@@ -275,7 +275,7 @@ def check_config(config: SearchConfig) -> None:
         NotFoundError, InvalidArgumentError, FailedPreconditionError: One of them cannot be used.
     """
     space = space_of(config.space)
-    accuracy_source(config.accuracy)
+    accuracy_source(config.accuracy).evaluate(space.reference, 0)  # of another space, it has none
     start_architectures(config, space)
     problem = Problem(
         space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config), soft=soft_limits(config)

@@ -44,7 +44,7 @@ def space(name: str) -> SearchSpace:
         return factory()
     plug_ins = _plug_ins()
     if name not in plug_ins:
-        raise NotFoundError(f"no search space '{name}': {near_names(name, space_names())}.")
+        raise NotFoundError(f"no search space '{name}': {near_names(name, space_names())}")
     return _from_plug_in(plug_ins[name])
 
 

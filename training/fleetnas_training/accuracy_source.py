@@ -62,7 +62,8 @@ class PublishedTable:
         if trainings is None:
             raise NotFoundError(
                 f"no accuracy of '{architecture.key}' in {self._name}, which has {len(self._trainings)} "
-                "architectures; search the space and resolution the table was made for"
+                "architectures: search the space it was made for, or give another --accuracy: "
+                f"{', '.join(accuracy_source_names())}."
             )
         if self._single:
             text = f"{self._seed}/{architecture.key}/{draw}"

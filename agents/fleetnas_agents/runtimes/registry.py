@@ -26,7 +26,7 @@ def runtime_of(name: str) -> Runtime:
         NotFoundError: There is none.
     """
     if name not in _RUNTIMES:
-        raise NotFoundError(f"no runtime '{name}'; {near_names(name, _RUNTIMES)}.")
+        raise NotFoundError(f"no runtime '{name}'; {near_names(name, _RUNTIMES)}")
     return _RUNTIMES[name]()
 
 

@@ -206,18 +206,29 @@ def _architectures(given: list[str]) -> tuple[str, ...]:
 
 
 def _nearest_miss(result: dict[str, Any]) -> str:
-    caps = [one for one in result["caps"] if one["state"] != "kept"]
-    missed = "; ".join(
-        f"{one['name']} is {one['value']:.4g} ({one['low']:.4g} to {one['high']:.4g}), cap {one['limit']:.4g}"
-        if one["value"] is not None
-        else f"{one['name']} was not measured, cap {one['limit']:.4g}"
-        for one in caps
-    )
     nearest = result["nearest"]
+    seen = nearest["latency_ms"] if nearest else {}
+    verdicts = {device: one["verdict"] for device, one in seen.items() if one["verdict"] != "ok"}
+    missed = "; ".join(_missed(one, verdicts) for one in result["caps"] if one["state"] != "kept")
+    cure = "Loosen the cap or give a larger --budget."
+    if verdicts:
+        cure = "Close what else runs there, or search on another device or core; see docs/measuring.md."
     name = nearest["architecture"] if nearest else "none"
     return (
         f"no confirmed architecture keeps every cap. Nearest miss: {name} ({missed or 'nothing was evaluated'}). "
-        "Loosen the cap or give a larger --budget."
+        f"{cure}"
+    )
+
+
+def _missed(cap: dict[str, Any], verdicts: dict[str, str]) -> str:
+    name, limit = cap["name"], f"cap {cap['limit']:.4g}"
+    if cap["value"] is not None:
+        return f"{name} is {cap['value']:.4g} ({cap['low']:.4g} to {cap['high']:.4g}), {limit}"
+    verdict = verdicts.get(name.partition(":")[2])
+    return (
+        f"{name} was measured with the verdict {verdict}, {limit}"
+        if verdict
+        else f"{name} was not measured, {limit}"
     )
 
 

@@ -30,7 +30,7 @@ def shipped_pack(name: str) -> Pack:
     """
     names = shipped_names()
     if name not in names:
-        raise NotFoundError(f"no pack '{name}' in the package; {near_names(name, names)}.")
+        raise NotFoundError(f"no pack '{name}' in the package; {near_names(name, names)}")
     content = files(_FOLDER).joinpath(name + _ENDING).read_bytes()
     try:
         text = gzip.decompress(content).decode()

@@ -140,7 +140,7 @@ def _key_reader(path: Path, key: str) -> Callable[[_Row], str]:
 def _columns(name: str, wanted: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     for one in wanted:
         if one not in known:
-            raise NotFoundError(f"the table {name} has no device '{one}'; {near_names(one, known)}.")
+            raise NotFoundError(f"the table {name} has no device '{one}'; {near_names(one, known)}")
     return wanted or known
 
 
