@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import signal
 import sys
@@ -171,6 +172,10 @@ async def _run(args: argparse.Namespace) -> None:
     from fleetnas_agents.state import AgentState
 
     labels = tuple(_label(one) for one in args.label)
+    if not 0.0 < args.reconnect_cap_s < math.inf:
+        raise InvalidArgumentError(
+            f"--reconnect-cap-s {args.reconnect_cap_s:g} is no wait: give seconds above zero, e.g. 15."
+        )
     settings = AgentSettings(_address(args.controller), args.id, backoff_cap_s=args.reconnect_cap_s)
     if args.driver == "replay":
         clock_name(args)  # refuses the option

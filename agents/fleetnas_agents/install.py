@@ -103,8 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--run-as", default="", metavar="USER", help="with --system: whose process (default: who called sudo)"
     )
-    add("--print", action="store_true", help="show the service file and write nothing")
-    add("--uninstall", action="store_true", help="remove the service file; credential and cache stay")
+    either = parser.add_mutually_exclusive_group().add_argument
+    either("--print", action="store_true", help="show the service file and write nothing")
+    either("--uninstall", action="store_true", help="remove the service file; credential and cache stay")
     add("--json", action="store_true", help="say what was done as one JSON document")
     add("--driver", default="host", help=argparse.SUPPRESS)
     add("--id", default="", help="id of the device; the service is called fleetnas-agent-ID")
@@ -175,8 +176,9 @@ def _keep_token(state_dir: Path, token: str, user: pwd.struct_passwd) -> None:
         return
     AgentState(state_dir).keep_private(_TOKEN_NAME, f"{token}\n".encode())
     if os.getuid() == 0:
+        # Links themselves, never what they lead to: that may be somebody else's.
         for path in (state_dir, *state_dir.rglob("*")):
-            os.chown(path, user.pw_uid, user.pw_gid)
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _write(path: Path, text: str) -> None:

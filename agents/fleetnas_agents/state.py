@@ -71,6 +71,10 @@ class AgentState:
             return (self._folder / "credential").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return ""
+        except (UnicodeDecodeError, OSError) as error:
+            raise DataLossError(
+                f"the credential in '{self._folder}' cannot be read ({error}). Delete it and enrol with a new token."
+            ) from error
 
     def keep_credential(self, credential: str) -> None:
         self.keep_private("credential", credential.encode("ascii"))

@@ -115,6 +115,14 @@ class EmbeddedFleet:
             f"the agent of '{self._agent.device}' {how}; its log '{self._log}' ends with: {self._last_words()}"
         )
 
+    def check_agent(self) -> None:
+        """Raises UnavailableError, with the agent's last words, once it was given up."""
+        if self._ended.is_set():
+            raise UnavailableError(
+                f"the agent of '{self._agent.device}' ended {_RESTARTS_A_MINUTE + 1} times within a minute; its log "
+                f"'{self._log}' ends with: {self._last_words()} Mend it, and go on with --resume."
+            )
+
     def _serve(self, started: "Future[str]") -> None:
         """The thread of the server."""
         asyncio.set_event_loop(self._loop)

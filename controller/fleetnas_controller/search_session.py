@@ -7,7 +7,7 @@ __all__ = [
 ]
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,7 @@ class SearchSession:
         self._given = given
         self._settings = settings
         self._folder = RunFolder.of(settings.runs_dir, given["name"])
+        self._check_agent: Callable[[], None] = lambda: None
 
     def run(self, *, quiet: bool = False) -> dict[str, Any]:
         """Runs to the end.
@@ -170,12 +171,19 @@ class SearchSession:
                 selectors={device: device_selector(device) for device in config.devices},
                 observer=_Observers(config.name, trials, recorder, progress),
                 now_s=time.time,
-                silent=lambda: _say_who_is_silent(config, client, progress),
+                silent=lambda: self._find_out_who_is_silent(config, client, progress),
             )
             outcome = search.run(_capacity(config, client))
         recorder.learn()
         table.close()
         return self._report(config, trials, space, accuracy, outcome)
+
+    def _find_out_who_is_silent(
+        self, config: SearchConfig, client: "FleetClient", progress: SearchProgress
+    ) -> None:
+        """Raises UnavailableError when the search's own agent was given up; see ``_say_who_is_silent``."""
+        self._check_agent()
+        _say_who_is_silent(config, client, progress)
 
     @contextmanager
     def open_fleet(
@@ -194,6 +202,7 @@ class SearchSession:
             return
         device, arguments = self._embedded_agent(config)
         fleet = EmbeddedFleet(self._folder.path, AgentCommand(device, arguments))
+        self._check_agent = fleet.check_agent
         with fleet as client:
             progress.say(f"controller on {fleet.address}, agent '{device}' is starting")
             fleet.wait_for_agent()

@@ -4,10 +4,13 @@ __all__ = ["Clock", "Plan", "RunTimes", "Runner"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from fleetnas_latency.statistics import Estimate, Series, Statistic
 from fleetnas_search_spaces.errors import InvalidArgumentError
+
+_LONGEST_S = 86_400.0
 
 Clock = Callable[[], float]
 """Monotonic seconds from any origin, e.g. ``time.monotonic``; bounds warm-up and sampling, times no run."""
@@ -128,8 +131,14 @@ class Plan:
             "digest_tolerance",
         )
         for name in names:
-            if not getattr(self, name) > 0:
-                raise InvalidArgumentError(f"`{name}` (={getattr(self, name)}) must be more than 0")
+            if not 0 < getattr(self, name) < inf:
+                raise InvalidArgumentError(
+                    f"`{name}` (={getattr(self, name)}) must be more than 0, and finite"
+                )
+        if self.max_duration_s > _LONGEST_S:
+            raise InvalidArgumentError(
+                f"`max_duration_s` (={self.max_duration_s:g}) must be {_LONGEST_S:g} s, a day, at most"
+            )
         for name in ("min_duration_s", "warmup_min_s", "warmup_cap_s"):
             if not getattr(self, name) >= 0:
                 raise InvalidArgumentError(f"`{name}` (={getattr(self, name)}) must be at least 0")

@@ -1,6 +1,7 @@
 """`fleetnas-agent install`: a service file that says all but secrets, and is gone again when asked."""
 
 import json
+import os
 import shlex
 import shutil
 import stat
@@ -99,6 +100,25 @@ def test_print_writes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) ->
     assert install("--print", "--token-file", "join.token", "--id", "p1") == 0
     assert "ExecStart=" in capsys.readouterr().out
     assert {one.name for one in home.iterdir()} == {"join.token"}
+
+
+def test_print_and_uninstall_exclude_each_other(home: Path) -> None:
+    with pytest.raises(SystemExit):
+        install("--print", "--uninstall", "--id", "p1")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_what_a_link_in_the_state_folder_leads_to_keeps_its_owner(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetnas_agents.install.unit_folder", lambda *_: home / "units")
+    (home / "theirs").touch()
+    (home / "state").mkdir()
+    (home / "state" / "link").symlink_to(home / "theirs")
+    options = ("--system", "--run-as", "nobody", "--token-file", "join.token", "--state-dir", "state")
+    assert install(*options, "--id", "p1") == 0
+    assert (home / "theirs").stat().st_uid == 0
+    assert (home / "state" / "join.token").stat().st_uid != 0
 
 
 def test_system_service_names_its_user(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fleetnas_agents.jobs import FaultKind, Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import lease_to_pb, report_to_pb
-from fleetnas_search_spaces.errors import FailedPreconditionError
+from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError
 
 
 @pytest.fixture
@@ -32,6 +32,18 @@ def test_credential_is_readable_by_its_owner_only(state: AgentState, tmp_path: P
 
 def test_agent_without_a_credential_has_an_empty_one(state: AgentState) -> None:
     assert state.credential == ""
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", None])
+def test_credential_that_cannot_be_read_is_named_with_its_cure(
+    state: AgentState, tmp_path: Path, damage: bytes | None
+) -> None:
+    state.keep_credential("secret")
+    path = next(tmp_path.rglob("credential"))
+    path.unlink()
+    path.write_bytes(damage) if damage else path.mkdir()
+    with pytest.raises(DataLossError, match="Delete it and enrol"):
+        _ = state.credential
 
 
 def test_files_lie_under_the_names_the_job_gives(state: AgentState, shelf: Any, make_network: Any) -> None:

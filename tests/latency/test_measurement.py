@@ -287,6 +287,8 @@ def test_fine_clock_times_single_runs(device: Any) -> None:
         {"anchor_share": 1.0},
         {"relative_half_width": 0.0},
         {"min_duration_s": 30.0},
+        {"max_duration_s": float("inf")},
+        {"max_duration_s": 1e308},
         {"warmup_cap_s": 0.1},
         {"min_run_count": 0},
         {"level": 1.0},

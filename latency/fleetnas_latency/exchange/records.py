@@ -15,6 +15,7 @@ from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.operators import Operator
 
+_SHORTEST_MS, _LONGEST_MS = 1e-6, 1e7
 _ASSUMED_SPREAD = 0.05
 """Relative half width of the 95 % interval of a latency whose file gives none."""
 
@@ -75,8 +76,14 @@ def observations_of(records: Sequence[FileRecord], target: Target, now: float) -
 
 def _observation(record: FileRecord, target: Target, now: float) -> Observation:
     value = record.latency_ms
-    if not 0.0 < value < float("inf"):
-        raise InvalidArgumentError(f"'{record.key}' has the latency {value} ms: it must be above zero.")
+    if not _SHORTEST_MS <= value <= _LONGEST_MS:
+        raise InvalidArgumentError(
+            f"'{record.key}' has the latency {value} ms: it must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g} ms."
+        )
+    if record.half_width is not None and not 0.0 <= record.half_width < 1.0:
+        raise InvalidArgumentError(
+            f"'{record.key}' has the half width {record.half_width:g}: it is a share, from 0 to below 1."
+        )
     half_ms = value * (_ASSUMED_SPREAD if record.half_width is None else record.half_width)
     identity = f"{target.key}\n{record.key}\n{value!r}"
     return Observation(

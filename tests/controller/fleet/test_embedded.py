@@ -54,6 +54,8 @@ def test_agent_that_keeps_dying_is_given_up_before_the_time_is_over(tmp_path: Pa
     fleet = EmbeddedFleet(tmp_path, agent)
     with fleet, pytest.raises(UnavailableError, match=r"'a' ended 6 times; .*give it with --table"):
         fleet.wait_for_agent()
+    with pytest.raises(UnavailableError, match=r"give it with --table.* --resume"):
+        fleet.check_agent()
 
 
 def test_agent_that_never_comes_is_named_with_its_last_words(tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_record_has_the_same_id_whenever_it_is_imported() -> None:
     assert {one.source for one in early} == {EntrySource.IMPORTED}
 
 
-def test_latency_of_zero_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="above zero"):
-        observations_of([FileRecord("k", 0.0)], TARGET, 1.0)
+@pytest.mark.parametrize("value", [0.0, -1.0, 5e-324, 1e300, float("inf"), float("nan")])
+def test_latency_that_no_network_has_is_refused(value: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="must lie between"):
+        observations_of([FileRecord("k", value)], TARGET, 1.0)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, float("inf"), float("nan")])
+def test_half_width_that_is_no_share_is_refused(value: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="half width"):
+        observations_of([FileRecord("k", 1.0, half_width=value)], TARGET, 1.0)
