@@ -9,7 +9,6 @@ import pwd
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from fleetnas_agents.service_unit import ServiceUnit, unit_folder, unit_text, wanted_link
@@ -20,6 +19,7 @@ from fleetnas_search_spaces.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from fleetnas_search_spaces.whole_files import write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _TOKEN_NAME = "join.token"
@@ -182,14 +182,10 @@ def _keep_token(state_dir: Path, token: str, user: pwd.struct_passwd) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise PermissionDeniedError(
             f"the service file '{path}' cannot be written ({error.strerror}): with --system run it under sudo."
         ) from error

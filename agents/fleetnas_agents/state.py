@@ -18,6 +18,7 @@ from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
 from fleetnas_protos.identity import Identity, parse_identity
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, ResourceExhaustedError
+from fleetnas_search_spaces.whole_files import write_whole
 
 _CACHE_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
@@ -195,19 +196,12 @@ class AgentState:
         return self._folder / "reports" / f"{name}-{lease.fencing_token}.pb"
 
     def _write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_whole(path, content, mode)
         except OSError as error:
             raise ResourceExhaustedError(
                 f"cannot write '{path}' ({error.strerror}): free some space."
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _inside(folder: Path, name: str) -> Path:

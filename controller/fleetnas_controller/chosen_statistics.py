@@ -13,6 +13,7 @@ from fleetnas_controller.self_tests import SelfTests
 from fleetnas_controller.storage import storage_errors
 from fleetnas_latency.statistics import Series, Statistic
 from fleetnas_search_spaces.errors import DataLossError
+from fleetnas_search_spaces.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,8 @@ def choose_statistics(
         name: _usual(device) if resumed else statistic_of(device, tests) for name, device in devices.items()
     }
     with storage_errors(folder.statistics):
-        partial = folder.statistics.with_suffix(".part")
         values = {name: asdict(one) for name, one in chosen.items()}
-        partial.write_text(json.dumps({"version": 1, "statistics": values}), encoding="utf-8")
-        partial.replace(folder.statistics)
+        write_whole(folder.statistics, json.dumps({"version": 1, "statistics": values}).encode())
     return chosen
 
 

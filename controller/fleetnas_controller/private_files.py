@@ -3,32 +3,20 @@
 __all__ = ["make_private", "write_private"]
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+
+from fleetnas_search_spaces.whole_files import write_whole, written_aside
+
+_OWNER_ONLY = 0o600
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Replaces what is there."""
-    with _written_aside(path, content) as partial:
-        partial.replace(path)
+    write_whole(path, content, _OWNER_ONLY)
 
 
 def make_private(path: Path, content: bytes) -> None:
     """Leaves what is there: of several that make it at once, one does."""
-    with _written_aside(path, content) as partial, suppress(FileExistsError):
+    with written_aside(path, content, _OWNER_ONLY) as partial, suppress(FileExistsError):
         os.link(partial, path)
-
-
-@contextmanager
-def _written_aside(path: Path, content: bytes) -> Iterator[Path]:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetnas_search_spaces.errors import DataLossError
+from fleetnas_search_spaces.whole_files import write_whole
 
 _VERSION = 1
 
@@ -43,9 +44,7 @@ class SelfTests:
     def put(self, record: SelfTestRecord) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(record.device)
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps({"version": _VERSION, **asdict(record)}, indent=2), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps({"version": _VERSION, **asdict(record)}, indent=2).encode())
         return path
 
     def find(self, device: str) -> SelfTestRecord | None:

@@ -2,9 +2,7 @@
 
 __all__ = ["NamedWeights", "WeightFile", "WeightPool", "Weights"]
 
-import hashlib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.whole_files import write_whole
 
 _SMALLEST_SIZE_CLASS = 12  # 16 KiB: under it, more files would cost more than longer ones
 _BIAS_FAN_IN = 2**10
@@ -138,13 +137,4 @@ def _bell_noise(seed: tuple[int, int], count: int, deviation: float) -> NDArray[
 def _write_whole(path: Path, values: NDArray[np.float32]) -> None:
     """Under another name first: a reader never sees half a file, whoever is killed when."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    tag = hashlib.sha256(os.urandom(16)).hexdigest()[:12]
-    partial = path.with_name(f"{path.name}.{tag}.part")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(values.tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, values.tobytes())

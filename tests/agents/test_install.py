@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.pieces import need
 
 from fleetnas_agents.cli import main
 from fleetnas_agents.service_unit import ServiceUnit, unit_text
@@ -51,8 +52,8 @@ def test_service_starts_the_agent_with_the_options_given(home: Path) -> None:
     assert (found["WorkingDirectory"], found["Restart"]) == (str(home), "always")
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
 def test_systemd_understands_the_service(home: Path) -> None:
+    need(shutil.which("systemd-analyze"), "there is no systemd-analyze here")
     install("--token-file", "join.token", "--id", "p1", "--label", 'odd=$HOME 100% "x" back\\slash')
     done = subprocess.run(
         ["systemd-analyze", "verify", str(unit(home, "p1"))], capture_output=True, text=True, check=False

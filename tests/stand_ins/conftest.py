@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from tests.pieces import need
 
 from fleetnas_agents.drivers.shell import ShellDriver, ShellOptions
 from fleetnas_agents.jobs import Job, Lease, MeasureError, ModelFile
@@ -45,15 +46,6 @@ QUICK = Plan(
     warmup_min_s=0.01,
     warmup_cap_s=0.1,
 )
-
-
-def need(found: object, what: str) -> None:
-    """Skips without ``found``; under CI=true that is a failure."""
-    if found:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what}; CI installs it")
-    pytest.skip(what)
 
 
 def _load(name: str) -> Any:

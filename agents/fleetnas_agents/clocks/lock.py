@@ -4,7 +4,6 @@ __all__ = ["CLOCK_NAMES", "ClockFiles", "ClockSettings", "locked_clocks"]
 
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, FleetNASError
+from fleetnas_search_spaces.whole_files import write_whole
 
 _log = logging.getLogger(__name__)
 _GOVERNOR, _LOWEST, _HIGHEST = CLOCK_NAMES = ("scaling_governor", "scaling_min_freq", "scaling_max_freq")
@@ -128,13 +128,8 @@ def _write_all(files: ClockFiles, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_journal(journal: Path, values: Mapping[str, str]) -> None:
-    partial = journal.with_suffix(".part")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump({"version": 1, "values": dict(values)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(journal)
+        write_whole(journal, json.dumps({"version": 1, "values": dict(values)}).encode())
     except OSError as error:
         raise FailedPreconditionError(
             f"'{journal}' cannot be written ({error.strerror}), so the clocks could not be put back: free some space."

@@ -10,6 +10,7 @@ __all__ = [
     "quantity",
     "share",
     "use_count",
+    "verb",
 ]
 
 import argparse
@@ -22,6 +23,25 @@ _MOST_USES = 10_000
 _MOST_PICKS = 1_000
 
 
+def verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    example: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """A command with one example in its help."""
+    parser = verbs.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"example:\n  fleetnas {example}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
 def client_verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
@@ -30,19 +50,12 @@ def client_verb(
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
     """A command that calls a controller."""
-    parser = verbs.add_parser(
-        name,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"example:\n  fleetnas {example}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb(verbs, name, text, example, run)
     parser.add_argument("--controller", default=DEFAULT_ADDRESS, metavar="ADDR", help="default: %(default)s")
     parser.add_argument(
         "--data-dir", type=Path, default=Path("fleet"), help="the controller's (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
     return parser
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.commands.arguments import verb
 from fleetnas_controller.commands.latency_files import add_file_parsers
 from fleetnas_controller.commands.latency_packs import add_packs_parser
 from fleetnas_controller.commands.latency_predict import add_predict_arguments, predict
@@ -59,13 +60,7 @@ def _verb(
     example: str,
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(
-        name,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"example:\n  fleetnas {example}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb(verbs, name, text, example, run)
     parser.add_argument("--table", type=Path, default=_TABLE, help="the table's file (default: %(default)s)")
     parser.add_argument(
         "--device",
@@ -74,7 +69,6 @@ def _verb(
     )
     parser.add_argument("--space", default="nas-bench-macro", help="search space (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
     return parser
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fleetnas_controller.commands.latency_import import guessed_format, import_latencies
 from fleetnas_controller.commands.latency_targets import opened_target
 from fleetnas_search_spaces.errors import NotFoundError
+from fleetnas_search_spaces.whole_files import write_whole
 
 if TYPE_CHECKING:
     from fleetnas_latency.exchange.records import FileRecord
@@ -92,10 +93,8 @@ def _export(args: argparse.Namespace) -> int:
         content, left_out = _paddle(args, table, target, style)
     else:
         content = _WRITERS[style](args, table, target)
-    partial = args.file.with_name(f"{args.file.name}.part")
     with storage_errors(args.file.parent):
-        partial.write_bytes(content)
-        partial.replace(args.file)
+        write_whole(args.file, content)
     print(f"{target.key} is in '{args.file}'")
     if left_out:
         print(

@@ -11,6 +11,7 @@ from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_onnx import predict_onnx
 from fleetnas_controller.commands.latency_targets import opened_table
 from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.whole_files import write_whole
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
@@ -92,14 +93,11 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _write_page(path: Path, documents: list[dict[str, Any]]) -> None:
-    """Whole or not at all."""
     from fleetnas_controller.report.explanation import render_explanations
     from fleetnas_controller.storage import storage_errors
 
-    partial = path.with_name(f"{path.name}.part")
     with storage_errors(path.parent):
-        partial.write_text(render_explanations(documents), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, render_explanations(documents).encode())
 
 
 def _block_name(operator: Any) -> str:

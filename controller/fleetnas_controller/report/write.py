@@ -3,7 +3,6 @@
 __all__ = ["write_found", "write_report"]
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FleetNASError
 from fleetnas_search_spaces.weights import WeightPool
+from fleetnas_search_spaces.whole_files import write_whole
 from fleetnas_training.accuracy import AccuracySource
 
 _MOST_MEMBERS = 20_000
@@ -47,7 +47,7 @@ def write_report(
     page = render_page(result, outcome.trials, figures, summary)
     with storage_errors(folder.path):
         save_figure(figures["pareto"], folder.pareto_png)
-        _write_whole(folder.report_html, page.encode())
+        write_whole(folder.report_html, page.encode())
 
 
 def write_found(folder: RunFolder, space: SearchSpace, text: str) -> None:
@@ -55,13 +55,7 @@ def write_found(folder: RunFolder, space: SearchSpace, text: str) -> None:
     architecture = space.parse(text)
     model = emit_onnx(space.graph(architecture), WeightPool(None), key=architecture.key)
     with storage_errors(folder.path):
-        _write_whole(folder.found_onnx, model.model_bytes)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(content)
-    partial.replace(path)
+        write_whole(folder.found_onnx, model.model_bytes)
 
 
 def _traces(

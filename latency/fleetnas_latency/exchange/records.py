@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.operator_text import operator_key
@@ -15,7 +16,8 @@ from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.operators import Operator
 
-_SHORTEST_MS, _LONGEST_MS = 1e-6, 1e7
+_SHORTEST_MS, _LONGEST_MS = 1e-12, 1e12
+"""Far beyond any latency, learned ones of blocks near zero included; their squares are still numbers."""
 _ASSUMED_SPREAD = 0.05
 """Relative half width of the 95 % interval of a latency whose file gives none."""
 
@@ -80,9 +82,9 @@ def _observation(record: FileRecord, target: Target, now: float) -> Observation:
         raise InvalidArgumentError(
             f"'{record.key}' has the latency {value} ms: it must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g} ms."
         )
-    if record.half_width is not None and not 0.0 <= record.half_width < 1.0:
+    if record.half_width is not None and not 0.0 <= record.half_width < inf:
         raise InvalidArgumentError(
-            f"'{record.key}' has the half width {record.half_width:g}: it is a share, from 0 to below 1."
+            f"'{record.key}' has the half width {record.half_width:g}: it is a share, 0 or more."
         )
     half_ms = value * (_ASSUMED_SPREAD if record.half_width is None else record.half_width)
     identity = f"{target.key}\n{record.key}\n{value!r}"

@@ -91,7 +91,12 @@ def test_latency_that_no_network_has_is_refused(value: float) -> None:
         observations_of([FileRecord("k", value)], TARGET, 1.0)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.0, float("inf"), float("nan")])
+def test_block_that_is_hardly_known_can_be_imported_as_it_was_exported() -> None:
+    (found,) = observations_of([FileRecord("k", 3e-8, half_width=3.0)], TARGET, 1.0)
+    assert found.latency.high == pytest.approx(1.2e-7)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("inf"), float("nan")])
 def test_half_width_that_is_no_share_is_refused(value: float) -> None:
     with pytest.raises(InvalidArgumentError, match="half width"):
         observations_of([FileRecord("k", 1.0, half_width=value)], TARGET, 1.0)
