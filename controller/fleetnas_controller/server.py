@@ -109,6 +109,8 @@ class ControllerServer:
         patience_s: How long a peer that connected may say nothing.
         pages: Serve pages for phones there; None for none.
         traced: Send OpenTelemetry spans where the standard OTEL_EXPORTER_OTLP_* variables say.
+        enduring: Go on when the disk is full, until there is space again; else whoever waits for a measurement hears
+            of it.
 
     Raises:
         FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
@@ -128,10 +130,12 @@ class ControllerServer:
         metrics_listen: str = "",
         pages: PageSettings | None = None,
         traced: bool = False,
+        enduring: bool = True,
         clock: Callable[[], float] = time.time,
         patience_s: float = 10.0,
     ) -> None:
         self._address = parse_address(listen)
+        self._enduring = enduring
         encrypted = self._address.encrypted(tls)
         self.enroll_port = parse_address(f"{self._address.host}:{enroll_port}").port
         settings = settings or FleetSettings()
@@ -254,6 +258,11 @@ class ControllerServer:
         return address
 
     @property
+    def failure(self) -> FleetNASError | None:
+        """Why the store could not keep something; None while it keeps everything."""
+        return self._store.failure
+
+    @property
     def metrics_address(self) -> str:
         """``HOST:PORT`` of the metrics once started; empty without."""
         return self._endpoint.address if self._endpoint is not None else ""
@@ -305,6 +314,8 @@ class ControllerServer:
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)
+            if self.failure is not None and not self._enduring:
+                self._hub.end_watches(self.failure)
 
     def _add_health_and_reflection(self) -> None:
         servicer = health.HealthServicer()
