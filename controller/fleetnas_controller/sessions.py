@@ -5,8 +5,8 @@ __all__ = ["Session", "SessionHub", "Watch"]
 import asyncio
 from collections.abc import Callable
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import MeasurementRecord
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.wire import lease_to_pb, to_pb
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import (
