@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -205,3 +205,19 @@ def browser(tmp_path: Path, need: Callable[[object, str], None]) -> Iterator[Cal
 def plans() -> Sequence[Plan]:
     """A quick one, and one that lasts until something happens."""
     return QUICK, LONG
+
+
+@pytest.fixture
+def as_page(fleet: Fleet) -> Callable[[Callable[..., Awaitable[None]]], None]:
+    """Runs a page's part."""
+    aiohttp = pytest.importorskip("aiohttp", reason="the package aiohttp is not installed")
+    from tests.stand_ins.pages.fake_page import FakePage
+
+    def run(part: Callable[[FakePage], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            async with aiohttp.ClientSession() as session:
+                await part(FakePage(fleet, session))
+
+        asyncio.run(whole())
+
+    return run
