@@ -181,7 +181,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "site" / "index.html").write_text("<p>a page</p>")
     (folder / "site" / "secret.txt").write_text("not listed")
     files = {"index.html": "text/html; charset=utf-8"}
-    (folder / "files.json").write_text(json.dumps({"protocol": 1, "runtimes": {}, "files": files}))
+    (folder / "files.json").write_text(
+        json.dumps({"protocol": 1, "runtimes": {}, "files": files, "sources": {}})
+    )
     monkeypatch.setenv("FLEETNAS_PAGE", str(folder))
     return folder
 

@@ -1,6 +1,7 @@
 """What the gateway lets through and what it refuses, without a browser."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
@@ -226,8 +227,22 @@ def test_pages_in_plain_text_stay_on_this_machine_unless_that_is_accepted() -> N
 
 
 def test_missing_page_is_said_with_the_command_that_builds_it(tmp_path: Path) -> None:
-    with pytest.raises(FailedPreconditionError, match=r"python agents/page/build\.py"):
+    with pytest.raises(FailedPreconditionError, match="make page"):
         find_site(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [None, {"agents/page/src/page.js": "0" * 64}, {"agents/page/src/gone.js": "0" * 64}],
+    ids=["built before sources were noted", "changed", "gone"],
+)
+def test_page_of_other_sources_is_refused_at_once_with_the_command_that_builds_it(
+    site: Path, sources: dict[str, str] | None
+) -> None:
+    listed = json.loads((site / "files.json").read_text())
+    (site / "files.json").write_text(json.dumps({**listed, "sources": sources}))
+    with pytest.raises(FailedPreconditionError, match="of another version: build it with 'make page'"):
+        find_site(site)
 
 
 def test_encrypted_pages_show_a_certificate_of_the_fleet(tmp_path: Path) -> None:
