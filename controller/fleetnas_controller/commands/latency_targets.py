@@ -18,14 +18,14 @@ DEFAULT_TABLE = Path("runs") / "latency.db"
 
 
 def opened_table(args: argparse.Namespace) -> "LatencyTable":
-    """The table of ``--table``, which must be there."""
-    from fleetnas_latency.table import open_table
+    """The table of ``--table``, which must be there, to be read."""
+    from fleetnas_latency.table import open_table_to_read
 
     if not args.table.is_file():
         raise NotFoundError(
             f"no latency table at '{args.table}'; a search or 'latency profile' fills one, or give another --table."
         )
-    return open_table(args.table)
+    return open_table_to_read(args.table)
 
 
 @contextmanager
