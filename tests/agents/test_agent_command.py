@@ -18,7 +18,7 @@ def arguments(folder: Path, controller: str, *more: str) -> list[str]:
 def test_mistyped_address_costs_no_credential(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], controller: str
 ) -> None:
-    AgentState(tmp_path / "agent").keep_credential("secret")
+    AgentState(tmp_path / "agent").keep_private("credential", b"secret")
     assert main(arguments(tmp_path, controller, "--token", "another")) == 1
     assert capsys.readouterr().err.startswith("fleetnas-agent: ")
     assert AgentState(tmp_path / "agent").credential == "secret"

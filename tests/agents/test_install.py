@@ -86,7 +86,7 @@ def test_secret_on_the_command_line_is_refused(home: Path, capsys: pytest.Captur
 
 
 def test_agent_that_has_joined_needs_no_token(home: Path) -> None:
-    AgentState(home / "fleetnas-agent").keep_credential("credential")
+    AgentState(home / "fleetnas-agent").keep_private("credential", b"credential")
     assert install("--id", "p1") == 0
     assert "--token-file" not in unit(home, "p1").read_text()
 
