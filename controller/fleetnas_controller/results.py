@@ -16,6 +16,7 @@ from typing import Any
 
 from fleetnas_controller.caps import CapReport, CapState, report_caps
 from fleetnas_controller.chosen_statistics import read_statistics
+from fleetnas_controller.early_stops import early_stop_document
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
@@ -45,6 +46,7 @@ def document(
         "measurements": sum(_attempts(one) for one in own),
         "wall_s": round(wall_s, 2),
         "warm_start": _warm_start(config, outcome),
+        "early_stop": early_stop_document(config, own),
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),

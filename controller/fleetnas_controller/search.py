@@ -2,12 +2,14 @@
 
 __all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome"]
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
+from fleetnas_controller.evaluation import Evaluation, told_accuracy
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
@@ -37,7 +39,7 @@ from fleetnas_controller.warm_start import EarlierTrials
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.errors import FleetNASError, UnavailableError
+from fleetnas_search_spaces.errors import UnavailableError
 from fleetnas_training.accuracy import AccuracySource
 
 _WAIT_S = 60.0
@@ -122,7 +124,7 @@ class Search:
     ) -> None:
         self._config = config
         self._space = space
-        self._accuracy = accuracy
+        self._evaluation = Evaluation(accuracy, space, config.early_stop)
         self._make_strategy = make_strategy
         self._trials = trials
         self._fleet = fleet
@@ -155,7 +157,7 @@ class Search:
         problem = Problem(
             self._space,
             caps,
-            accuracy_noise=self._accuracy.noisy,
+            accuracy_noise=self._evaluation.noisy,
             costs=costs(self._config),
             worst_accuracy=worst_accuracy_percent(self._config),
             soft=soft_limits(self._config),
@@ -275,20 +277,11 @@ class Search:
 
     def _evaluated(self, pending: PendingTrial) -> Trial:
         trial, faults = pending.trial, pending.faults()
-        done = replace(trial, readings=dict(pending.readings), finish_time=self._now_s())
+        done = replace(trial, readings=dict(pending.readings))
         if faults:
             fault = "; ".join(f"{device}: {reason}" for device, reason in faults.items())
-            return replace(done, state=TrialState.FAILED, fault=fault)
-        try:
-            accuracy = self._accuracy.evaluate(self._space.parse(trial.architecture), trial.number)
-        except FleetNASError as error:
-            return replace(done, state=TrialState.FAILED, fault=str(error))
-        return replace(
-            done,
-            state=TrialState.FINISHED,
-            accuracy=accuracy.value_percent,
-            accuracy_source=f"{accuracy.source} ({accuracy.fidelity})",
-        )
+            return replace(done, state=TrialState.FAILED, fault=fault, finish_time=self._now_s())
+        return replace(self._evaluation.evaluated(done), finish_time=self._now_s())
 
     def _confirm(self, ranking: Sequence[str], front: Sequence[str]) -> None:
         """Measures the best again, alone and longer, until one is sure or the budget is spent; of a front, many."""
@@ -346,7 +339,8 @@ class Search:
                 self._tell(strategy, trial)
 
     def _tell(self, strategy: Strategy, trial: Trial) -> None:
-        strategy.tell(self._outcome(trial), self._rng("tell", trial.number))
+        outcome = replace(self._outcome(trial), accuracy=told_accuracy(trial))
+        strategy.tell(outcome, self._rng("tell", trial.number))
 
     def _outcome(self, trial: Trial) -> Outcome:
         return outcome_of(self._space, trial, self._readings(trial))
@@ -357,6 +351,7 @@ class Search:
     def _learn(self, trial: Trial) -> None:
         if not self._reference_ms:
             return
+        self._evaluation.learn(trial)
         architecture = self._space.parse(trial.architecture)
         for device, reading in self._readings(trial).items():
             self._models[device].observe([architecture], [reading.value], [reading.std])
@@ -371,9 +366,18 @@ class Search:
 
     def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
-            return tuple(self._space.format(one) for one in strategy.rank())
+            ranked = (self._space.format(one) for one in strategy.rank())
+            stopped = self._never_finished()
+            return tuple(text for text in ranked if text not in stopped)
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in rank_observed(outcomes, problem.caps, problem.soft))
+
+    def _never_finished(self) -> set[str]:
+        """Architectures whose trainings were all ended early."""
+        texts: dict[TrialState, set[str]] = defaultdict(set)
+        for one in self._all.values():
+            texts[one.state].add(one.architecture)
+        return texts[TrialState.STOPPED] - texts[TrialState.FINISHED]
 
     def _front(
         self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]

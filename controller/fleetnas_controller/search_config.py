@@ -42,6 +42,8 @@ class SearchConfig:
         start_from: Architectures to propose first, in the space's text form.
         warm_start: An earlier search whose trials are taken over: its name in the folder of the runs, or the path of
             its folder or store; empty: none.
+        early_stop: A rule of ``staged_training.RULES`` that ends trainings which do not promise enough; empty: all are
+            trained to the end.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -63,6 +65,7 @@ class SearchConfig:
     objectives: tuple[str, ...] = ()
     start_from: tuple[str, ...] = ()
     warm_start: str = ""
+    early_stop: str = ""
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from fleetnas_controller.asking import default_statistic, device_selector, measu
 from fleetnas_controller.caps import soft_limits
 from fleetnas_controller.chosen_statistics import choose_statistics
 from fleetnas_controller.credentials import find_credentials
+from fleetnas_controller.evaluation import check_accuracy_source
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.progress import SearchProgress
@@ -284,7 +285,7 @@ def check_config(config: SearchConfig) -> None:
         NotFoundError, InvalidArgumentError, FailedPreconditionError: One of them cannot be used.
     """
     space = space_of(config.space)
-    accuracy_source(config.accuracy).evaluate(space.reference, 0)  # of another space, it has none
+    check_accuracy_source(accuracy_source(config.accuracy), config, space)
     start_architectures(config, space)
     problem = Problem(
         space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config), soft=soft_limits(config)

@@ -24,6 +24,7 @@ from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import storage_errors
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import AlreadyExistsError, NotFoundError
+from fleetnas_training.staged_training import Curve
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -40,11 +41,15 @@ class TrialPhase(StrEnum):
 
 
 class TrialState(StrEnum):
-    """PROPOSED until its measurements and its accuracy are in, then FINISHED or FAILED, for good."""
+    """PROPOSED until its measurements and its accuracy are in, then one of the others, for good.
+
+    STOPPED: its training was ended early; it is never an answer.
+    """
 
     PROPOSED = "proposed"
     FINISHED = "finished"
     FAILED = "failed"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Trial:
         architecture: Canonical, in the space's text form.
         order: Place among the finished trials, in which the strategy was told; -1 until then.
         macs, params, model_bytes, memory_bytes: Exact counts; the bytes are 0 in trials of older versions.
+        accuracy: After all epochs, or, where it was STOPPED, after as many as it came to.
+        curve: Of its training, where a rule could have ended that early.
         predicted_ms: By device: what the table said *before* it was measured, mean and standard deviation.
     """
 
@@ -94,6 +101,7 @@ class Trial:
     memory_bytes: int = 0
     accuracy: float | None = None
     accuracy_source: str = ""
+    curve: Curve | None = None
     readings: Mapping[str, DeviceReading] = field(default_factory=dict)
     predicted_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fault: str = ""
@@ -250,6 +258,7 @@ def _to_row(search: str, trial: Trial) -> dict[str, Any]:
         "memory_bytes": trial.memory_bytes,
         "accuracy": trial.accuracy,
         "accuracy_source": trial.accuracy_source,
+        "curve": "" if trial.curve is None else json.dumps(asdict(trial.curve)),
         "readings": json.dumps({device: asdict(one) for device, one in trial.readings.items()}),
         "predicted_ms": json.dumps({device: list(pair) for device, pair in trial.predicted_ms.items()}),
         "fault": trial.fault,
@@ -270,11 +279,20 @@ def _from_row(row: Mapping[str, Any]) -> Trial:
         memory_bytes=row.get("memory_bytes", 0),
         accuracy=row["accuracy"],
         accuracy_source=row["accuracy_source"],
+        curve=_curve(row.get("curve", "")),
         readings={device: _reading(one) for device, one in json.loads(row["readings"]).items()},
         predicted_ms={device: (pair[0], pair[1]) for device, pair in json.loads(row["predicted_ms"]).items()},
         fault=row["fault"],
         finish_time=row["finish_time"],
     )
+
+
+def _curve(text: str) -> Curve | None:
+    if not text:
+        return None
+    values = json.loads(text)
+    points = tuple((int(epochs), float(percent)) for epochs, percent in values["points"])
+    return Curve(**{**values, "points": points})
 
 
 def _reading(values: Mapping[str, Any]) -> DeviceReading:

@@ -88,6 +88,7 @@ def read_earlier(config: SearchConfig, space: SearchSpace, runs_dir: Path) -> tu
             number=place + 1,
             phase=TrialPhase.EARLIER,
             order=place,
+            curve=None,  # of another search's rule
             **exact_counts(space.graph(space.parse(one.architecture))),  # older versions counted less
         )
         for place, one in enumerate(ordered)

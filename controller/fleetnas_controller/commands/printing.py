@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fleetnas_controller.early_stops import accuracy_words, early_stop_line
 from fleetnas_controller.results import (
     front_lines,
     pick_lines,
@@ -53,7 +54,9 @@ def print_search(result: Mapping[str, Any]) -> None:
         )
     for line in (*soft_cap_lines(result), *statistic_lines(result)):
         console.print(line)
-    console.print(f"accuracy: {found['accuracy_source']}, quoted; nothing was trained here")
+    console.print(f"accuracy: {accuracy_words(found)}")
+    if early_stop_line(result):
+        console.print(early_stop_line(result))
     console.print(
         f"{result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s; the latencies are {next(iter(found['latency_ms'].values()))['source']}"

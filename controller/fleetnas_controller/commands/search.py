@@ -43,7 +43,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the strategy"
     )
-    parser.add_argument("--accuracy", help="accuracy source (default: table:nas-bench-macro)")
+    parser.add_argument(
+        "--accuracy",
+        metavar="SOURCE",
+        help="accuracy source (default: table:nas-bench-macro); 'training:COMMAND' trains, see docs/search.md",
+    )
     parser.add_argument(
         "--device",
         action="append",
@@ -96,6 +100,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="append",
         metavar="TOKENS|FILE",
         help="propose this architecture first, or those of a file, one a line; may be given several times",
+    )
+    parser.add_argument(
+        "--early-stop",
+        metavar="RULE",
+        help="end trainings that do not promise enough: median or halving; of --accuracy table:nas-bench-201 or "
+        "training:COMMAND",
     )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
@@ -163,6 +173,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "objectives": None if args.objectives is None else _listed(args.objectives),
         "start_from": None if args.start_from is None else _architectures(args.start_from),
         "warm_start": args.warm_start,
+        "early_stop": args.early_stop,
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,

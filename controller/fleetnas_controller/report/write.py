@@ -27,6 +27,7 @@ from fleetnas_search_spaces.errors import FleetNASError
 from fleetnas_search_spaces.weights import WeightPool
 from fleetnas_search_spaces.whole_files import write_whole
 from fleetnas_training.accuracy import AccuracySource
+from fleetnas_training.training_command import TrainingCommand
 
 _MOST_MEMBERS = 20_000
 _THIS = "this search"
@@ -78,7 +79,9 @@ def _outcome(space: SearchSpace, trial: Trial, reference_ms: Mapping[str, float]
 def _random(
     space: SearchSpace, accuracy: AccuracySource, outcome: SearchOutcome, outcomes: Sequence[Outcome]
 ) -> list[float] | None:
-    """None for a space too large to list, or one with a member whose accuracy the source does not know."""
+    """None for a space too large to list, one with a member whose accuracy is unknown, and where each is trained."""
+    if isinstance(accuracy, TrainingCommand):
+        return None
     members = canonical_members(space, _MOST_MEMBERS)
     if members is None:
         return None
