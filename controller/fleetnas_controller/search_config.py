@@ -42,7 +42,7 @@ class SearchConfig:
         start_from: Architectures to propose first, in the space's text form.
         warm_start: An earlier search whose trials are taken over: its name in the folder of the runs, or the path of
             its folder or store; empty: none.
-        early_stop: A rule of ``staged_training.RULES`` that ends trainings which do not promise enough; empty: all are
+        early_stop: A rule of ``staged_training.RULES`` that ends trainings which promise too little; empty: all are
             trained to the end.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.

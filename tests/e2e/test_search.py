@@ -252,3 +252,33 @@ def test_missing_runtime_is_named_with_its_cure(tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 1
     assert "pip install 'fleetnas[host]'" in ended.stderr.strip().splitlines()[-1]
+
+
+def test_killed_search_ends_the_trainings_of_a_users_program_as_the_unbroken_one_does(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import sys, time\n"
+        "quality = 50 + sum(map(int, sys.argv[1]))\n"
+        "for epoch in range(1, 5):\n"
+        "    time.sleep(0.05)\n"
+        "    print(f'epoch {epoch}/4 accuracy {quality * epoch / 4}')\n"
+    )
+    more = ["--accuracy", f"training:{sys.executable} {program}", "--early-stop", "median", "--budget", "16"]
+    more += ["--strategy", "random", "--max-latency-ms", "100"]
+    whole = _search(made_up_table, tmp_path / "whole", capsys, *more)
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(made_up_table, broken, *more)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (broken / "one" / "store.db").exists():
+        time.sleep(0.05)
+    time.sleep(4.0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = _search(made_up_table, broken, capsys, *more, "--resume")
+    assert resumed["early_stop"] == whole["early_stop"]
+    assert whole["early_stop"]["stopped"]
+    assert 0 < whole["early_stop"]["saved_epochs"] < 4 * whole["early_stop"]["trainings"]
+    assert resumed["found"] == whole["found"]
+    assert "Trainings ended early" in (broken / "one" / "report.html").read_text()
