@@ -3,6 +3,7 @@
 __all__ = [
     "document",
     "front_lines",
+    "nearest_lines",
     "network_of",
     "pick_lines",
     "soft_cap_lines",
@@ -46,6 +47,7 @@ def document(
         "measurements": sum(_attempts(one) for one in own),
         "wall_s": round(wall_s, 2),
         "warm_start": _warm_start(config, outcome),
+        "hopeless_device": outcome.hopeless_device or None,
         "early_stop": early_stop_document(config, own),
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
@@ -108,6 +110,26 @@ def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
         return []
     devices = list(front[0]["latency_ms"])
     return [_network_head(devices), *(_network_line(one, devices) for one in front)]
+
+
+def nearest_lines(result: Mapping[str, Any]) -> list[list[str]]:
+    """The nearest miss as a table: a header and a row for each device; empty where something was found."""
+    nearest = result["nearest"]
+    if not nearest:
+        return []
+    return [
+        ["network", "accuracy", "device", "latency (95 % interval)", "verdict"],
+        *(
+            [
+                nearest["architecture"],
+                f"{nearest['accuracy']:.2f} %",
+                device,
+                f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}",
+                one["verdict"],
+            ]
+            for device, one in nearest["latency_ms"].items()
+        ),
+    ]
 
 
 def pick_lines(picks: Sequence[Mapping[str, Any]], device: str) -> list[list[str]]:

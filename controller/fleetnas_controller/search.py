@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
 from fleetnas_controller.evaluation import Evaluation, told_accuracy
+from fleetnas_controller.hopeless_caps import HopelessLatency
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
@@ -79,6 +80,7 @@ class SearchOutcome:
         found: Text form of the answer; None when no confirmed architecture keeps the caps.
         ranking: Evaluated architectures in text form, the best first.
         front: Text forms of the front by descending accuracy, where one was searched.
+        hopeless_device: The device whose latency cap no network can keep, so that the search ended early; else empty.
         reference_ms: By device, the reference's latency at the start; what relative caps were shares of.
     """
 
@@ -89,6 +91,7 @@ class SearchOutcome:
     trials: tuple[Trial, ...]
     front: tuple[str, ...] = ()
     soft: tuple[SoftCap, ...] = ()
+    hopeless_device: str = ""
 
 
 class Search:
@@ -139,6 +142,7 @@ class Search:
         self._pending: dict[int, PendingTrial] = {}
         self._records: dict[int, list[MeasurementRecord]] = {}
         self._models = {device: LatencyModel(space) for device in config.devices}
+        self._hopeless = HopelessLatency(space, ())
         self._reference_ms: dict[str, float] = {}
 
     def run(self, capacity: int = 1) -> SearchOutcome:
@@ -195,6 +199,7 @@ class Search:
             trials=tuple(self._all[number] for number in sorted(self._all)),
             front=front,
             soft=problem.soft,
+            hopeless_device=self._hopeless.device,
         )
 
     def _run_phase(
@@ -211,7 +216,7 @@ class Search:
                 self._begin(trial)
         while True:
             begun = sum(one.phase is phase for one in self._all.values())
-            while len(self._pending) < capacity and begun < count:
+            while len(self._pending) < capacity and begun < count and not self._hopeless.device:
                 self._begin(self._propose(phase, propose()))
                 begun += 1
             if not self._pending:
@@ -292,6 +297,8 @@ class Search:
                 return next_of_front(front, done, self._config.confirming_count)
             return next_confirmation(ranking, done, self._keeps)
 
+        if self._hopeless.device:
+            return
         for begun in range(1, self._config.confirming_count + 1):
             text = following()
             known = sum(one.phase is TrialPhase.CONFIRM for one in self._all.values())
@@ -316,6 +323,7 @@ class Search:
         for device, reading in trial.readings.items():
             assert reading.latency_ms is not None  # no fault, so there is one
             self._reference_ms[device] = reading.latency_ms.value
+        self._hopeless = HopelessLatency(self._space, limits(self._config, self._reference_ms))
         stored = self._in_order(TrialPhase.EARLIER)
         earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
         self._all.update({one.number: one for one in earlier.usable})
@@ -353,8 +361,10 @@ class Search:
             return
         self._evaluation.learn(trial)
         architecture = self._space.parse(trial.architecture)
-        for device, reading in self._readings(trial).items():
+        readings = self._readings(trial)
+        for device, reading in readings.items():
             self._models[device].observe([architecture], [reading.value], [reading.std])
+        self._hopeless.learned(self._models, {device: one.value for device, one in readings.items()})
 
     def _predicted(self, architecture: Architecture) -> dict[str, tuple[float, float]]:
         known = {

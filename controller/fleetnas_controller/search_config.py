@@ -127,6 +127,8 @@ class SearchConfig:
         """Inverse of ``to_json``; DataLossError when the text is none of its making."""
         try:
             values = json.loads(text)
+            if not isinstance(values, dict):
+                raise TypeError(f"{type(values).__name__} instead of an object")
             known = {one.name for one in fields(cls)}
             unknown = sorted(set(values) - known)
             if unknown:
@@ -136,7 +138,7 @@ class SearchConfig:
                 )
             lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives", "start_from")}
             return cls(**{**values, **lists})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error
 
     def differences(self, other: "SearchConfig") -> tuple[str, ...]:

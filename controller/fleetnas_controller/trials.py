@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import storage_errors
 from fleetnas_latency.statistics import Estimate
-from fleetnas_search_spaces.errors import AlreadyExistsError, NotFoundError
+from fleetnas_search_spaces.errors import AlreadyExistsError, DataLossError, NotFoundError
 from fleetnas_training.staged_training import Curve
 
 if TYPE_CHECKING:
@@ -267,17 +267,28 @@ def _to_row(search: str, trial: Trial) -> dict[str, Any]:
 
 
 def _from_row(row: Mapping[str, Any]) -> Trial:
+    """Raises DataLossError when a row is not one that ``_to_row`` made."""
+    try:
+        return _read_row(row)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise DataLossError(
+            f"a stored trial is unreadable ({type(error).__name__}: {error}): restore a copy of the store, or begin "
+            "another search."
+        ) from error
+
+
+def _read_row(row: Mapping[str, Any]) -> Trial:
     return Trial(
         number=row["number"],
         phase=TrialPhase(row["phase"]),
         architecture=row["architecture"],
         state=TrialState(row["state"]),
-        order=row["finish_order"],
+        order=int(row["finish_order"]),
         macs=row["macs"],
         params=row["params"],
         model_bytes=row.get("model_bytes", 0),  # a store that is only read may be of an older version
         memory_bytes=row.get("memory_bytes", 0),
-        accuracy=row["accuracy"],
+        accuracy=None if row["accuracy"] is None else float(row["accuracy"]),
         accuracy_source=row["accuracy_source"],
         curve=_curve(row.get("curve", "")),
         readings={device: _reading(one) for device, one in json.loads(row["readings"]).items()},

@@ -108,6 +108,8 @@ def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
         (("--device", "pixel3"), "replay"),
         (("--budget", "1"), "budget is 1"),
         (("--option", "nonsense"), "KEY=VALUE"),
+        (("--objectives", ","), "names nothing"),
+        (("--early-stop", "median"), "no accuracies after fewer epochs"),
         (("--max-macs", "-5"), "max_macs"),
         (("--max-latency-ms", "inf"), "max_latency_ms"),
         (("--resume",), "no search 'one'"),
@@ -151,6 +153,29 @@ def test_impossible_cap_ends_with_the_nearest_miss(
     code = main(_arguments(made_up_table, tmp_path, "--max-latency-ms", "0.01", "--budget", "8"))
     assert code == 3
     assert "Nearest miss: " in capsys.readouterr().err
+    assert "<h2>Nearest miss</h2>" in (tmp_path / "one" / "report.html").read_text()
+
+
+def test_counts_that_nothing_keeps_are_refused_before_anything_is_measured(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(_arguments(made_up_table, tmp_path, "--max-params", "5")) == 3
+    assert "nothing was measured" in capsys.readouterr().err
+    assert not (tmp_path / "one").exists()
+
+
+def test_resuming_a_played_search_asks_for_its_table(
+    made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fleetnas_controller.search_config import SearchConfig
+    from fleetnas_controller.storage import open_database
+    from fleetnas_controller.trials import SearchRecord, SqliteTrials
+
+    (tmp_path / "one").mkdir()
+    config = SearchConfig("one", "nas-bench-macro", "random", "table:nas-bench-macro", ("replay",), budget=4)
+    SqliteTrials(open_database(tmp_path / "one" / "store.db")).create_search(SearchRecord(config, 0.0))
+    assert main(["search", "--name", "one", "--runs-dir", str(tmp_path), "--resume"]) == 1
+    assert "give it with --replay TABLE.csv" in capsys.readouterr().err
 
 
 def test_second_search_of_one_name_is_refused(

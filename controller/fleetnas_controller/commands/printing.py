@@ -17,15 +17,21 @@ from fleetnas_controller.results import (
     summary_lines,
 )
 
+_WIDEST = 10_000
+
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a header and rows."""
+    """Prints a header and rows: folded on a terminal that is too narrow, whole where there is none."""
     table = Table(title=title or None)
     for head in rows[0]:
         table.add_column(head, overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        needed = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+        console = Console(width=max(console.width, needed))
+    console.print(table)
 
 
 def print_picks(result: Mapping[str, Any]) -> None:

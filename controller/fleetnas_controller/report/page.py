@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.early_stops import accuracy_words, curve_text, early_stop_line, early_stop_rows
 from fleetnas_controller.report.html import html_figure, html_page, html_table
-from fleetnas_controller.results import front_lines, pick_lines, soft_cap_lines
+from fleetnas_controller.results import front_lines, nearest_lines, pick_lines, soft_cap_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def render_page(
         f"<p>Space <b>{escape(result['space'])}</b>, strategy <b>{escape(result['strategy'])}</b>, seed "
         f"{result['seed']}: {result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s.</p>",
-        html_table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
+        html_table(summary) if summary else _nearest(result),
         _front(result),
         _picks(result),
         _caps(result),
@@ -49,6 +49,14 @@ def render_page(
         _trials(trials),
     ]
     return html_page(title, parts)
+
+
+def _nearest(result: Mapping[str, Any]) -> str:
+    """Of a search that found nothing: the nearest miss, with the verdict on each of its latencies."""
+    rows = nearest_lines(result)
+    return "<p><b>No confirmed network keeps the caps.</b></p>" + (
+        f"<h2>Nearest miss</h2>{html_table(rows)}" if rows else ""
+    )
 
 
 def _front(result: Mapping[str, Any]) -> str:
