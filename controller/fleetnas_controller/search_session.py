@@ -31,7 +31,8 @@ from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
+from fleetnas_controller.trial_store import SqliteTrials
+from fleetnas_controller.trials import SearchRecord, Trial, TrialPhase, Trials
 from fleetnas_controller.warm_start import read_earlier, start_architectures
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (

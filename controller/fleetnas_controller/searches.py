@@ -26,7 +26,8 @@ from fleetnas_controller.search_runner import Ended, RunsSearches
 from fleetnas_controller.search_session import check_config
 from fleetnas_controller.search_store import SearchStore, ToldTrial
 from fleetnas_controller.told_search import ToldSearch
-from fleetnas_controller.trials import Trial, TrialPhase, read_trials
+from fleetnas_controller.trial_store import read_trials
+from fleetnas_controller.trials import Trial, TrialPhase
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,

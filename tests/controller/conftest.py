@@ -19,7 +19,8 @@ from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import open_database
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem, Strategy
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial
+from fleetnas_controller.trial_store import SqliteTrials
+from fleetnas_controller.trials import SearchRecord, Trial
 from fleetnas_controller.warm_start import read_earlier
 from fleetnas_latency.measurement import Measurement, RawMeasurement, RunSeries, Verdict
 from fleetnas_latency.plan import Plan

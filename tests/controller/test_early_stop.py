@@ -12,7 +12,8 @@ from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.strategies.random_search import RandomSearch
 from fleetnas_controller.strategies.strategy import Outcome
 from fleetnas_controller.trial_migrations import trial_migrations
-from fleetnas_controller.trials import SqliteTrials, TrialPhase, TrialState, read_trials
+from fleetnas_controller.trial_store import SqliteTrials, read_trials
+from fleetnas_controller.trials import TrialPhase, TrialState
 from fleetnas_search_spaces.errors import InvalidArgumentError, UnavailableError
 
 _SETTINGS: dict[str, Any] = {"strategy": "random", "budget": 30, "accuracy": MadeUpCurves()}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetnas_controller.storage import open_database
-from fleetnas_controller.trials import SqliteTrials
+from fleetnas_controller.trial_store import SqliteTrials
 
 _SIZE_MIB = 48
 

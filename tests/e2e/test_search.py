@@ -22,7 +22,7 @@ def _arguments(table: Path, runs_dir: Path, *more: str) -> list[str]:
 
 def _steps(runs_dir: Path) -> list[tuple[str, float]]:
     from fleetnas_controller.storage import open_database
-    from fleetnas_controller.trials import SqliteTrials
+    from fleetnas_controller.trial_store import SqliteTrials
 
     trials = SqliteTrials(open_database(runs_dir / "one" / "store.db")).trials("one")
     found = []
@@ -58,7 +58,7 @@ def test_search_measures_what_the_self_test_chose_and_says_so(
 ) -> None:
     from fleetnas_controller.self_tests import SelfTestRecord, SelfTests
     from fleetnas_controller.storage import open_database
-    from fleetnas_controller.trials import SqliteTrials
+    from fleetnas_controller.trial_store import SqliteTrials
 
     SelfTests(tmp_path).put(SelfTestRecord("replay", "t", 0.0, "cpu_median", 0.01, "text", "it repeats best"))
     result = _search(made_up_table, tmp_path, capsys, "--latency-drop", "20%", "--budget", "8")
@@ -169,7 +169,8 @@ def test_resuming_a_played_search_asks_for_its_table(
 ) -> None:
     from fleetnas_controller.search_config import SearchConfig
     from fleetnas_controller.storage import open_database
-    from fleetnas_controller.trials import SearchRecord, SqliteTrials
+    from fleetnas_controller.trial_store import SqliteTrials
+    from fleetnas_controller.trials import SearchRecord
 
     (tmp_path / "one").mkdir()
     config = SearchConfig("one", "nas-bench-macro", "random", "table:nas-bench-macro", ("replay",), budget=4)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleetnas_controller.early_stops import accuracy_words, early_stop_line
-from fleetnas_controller.results import (
+from fleetnas_controller.result_tables import (
     front_lines,
     pick_lines,
     soft_cap_lines,

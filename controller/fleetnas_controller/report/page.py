@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.early_stops import accuracy_words, curve_text, early_stop_line, early_stop_rows
 from fleetnas_controller.report.html import html_figure, html_page, html_table
-from fleetnas_controller.results import front_lines, nearest_lines, pick_lines, soft_cap_lines
+from fleetnas_controller.result_tables import front_lines, nearest_lines, pick_lines, soft_cap_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:

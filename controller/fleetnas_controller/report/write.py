@@ -12,7 +12,7 @@ from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.report.baseline import observed_trace, random_trace
 from fleetnas_controller.report.figures import draw_figures, save_figure
 from fleetnas_controller.report.page import render_page
-from fleetnas_controller.results import summary_lines
+from fleetnas_controller.result_tables import summary_lines
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.storage import storage_errors
