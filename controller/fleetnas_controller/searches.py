@@ -131,6 +131,10 @@ class SearchBook:
         self._runner.cancel(search.config.name)
         return self.get(name)
 
+    def told(self, name: str) -> ToldSearch:
+        """An open search; errors as ``propose``."""
+        return self._open(name)[1]
+
     def propose(self, name: str, worker: str = "") -> TrialInfo:
         """See ``ToldSearch.propose``; FailedPreconditionError unless the search is open."""
         search, told = self._open(name)

@@ -1,3 +1,5 @@
+import numpy as np
+
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.registry import space
@@ -17,9 +19,15 @@ def test_cells_that_compute_the_same_differ_in_what_runs_alone() -> None:
 
 
 def test_executed_operations_are_counted_under_four_readings() -> None:
-    counts = WrittenCells().executed([WrittenCells().parse("300100")])[0].reshape(4, 4)
+    counts = WrittenCells().executed([WrittenCells().parse("300100")])[0][:16].reshape(4, 4)
     # skip, 1 x 1, 3 x 3, pooling: as written; reaching the output; reached from the input; both
     assert counts.tolist() == [[1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]]
+
+
+def test_the_work_of_what_runs_is_the_logarithm_of_its_multiplications() -> None:
+    work = WrittenCells().executed([WrittenCells().parse("300102")])[0][16:].reshape(4, 2)
+    # 3 x 3 nobody takes, 1 x 1 that nothing reaches: both as written, one of them under each reading, none live
+    assert np.expm1(work[:, 0]).round(9).tolist() == [10.0, 1.0, 9.0, 0.0]
 
 
 def test_written_cells_are_a_search_space_that_runs_more() -> None:
