@@ -60,6 +60,7 @@ def test_pending_proposals_are_not_repeated(tiny_space: SearchSpace, name: str) 
     assert pending[0] != pending[1]
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_every_sampler_of_optuna_that_proposes_by_itself_has_a_name() -> None:
     classes = {name for name in optuna.samplers.__all__ if inspect.isclass(getattr(optuna.samplers, name))}
     known = {type(kind.make(0, 20)).__name__ for kind in SAMPLERS.values()}
