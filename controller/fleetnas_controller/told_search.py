@@ -62,6 +62,11 @@ class ToldSearch:
                 f"the latencies of '{config.warm_start}' are of no use where the controller measures nothing: leave "
                 "warm_start out, and give its best networks as start_from."
             )
+        if config.early_stop:
+            raise InvalidArgumentError(
+                f"the early stop '{config.early_stop}' is for trainings that the search follows, and here a client "
+                "trains: leave early_stop out."
+            )
         self._first = start_architectures(config, space)
         caps = limits(config, {})
         self._counted = any(one.kind is not CapKind.LATENCY_MS for one in caps)

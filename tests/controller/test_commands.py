@@ -67,7 +67,7 @@ def test_output_that_cannot_be_written_gives_at_most_one_line(redirection: str, 
 @pytest.mark.parametrize(
     "more",
     [
-        *(("--ttl", one) for one in ("0", "nan", "inf", "1e300d", "soon", "")),
+        *(("--ttl", one) for one in ("0", "nan", "inf", "1e300d", "soon", "", "24")),
         *(("--uses", one) for one in ("0", "x", "9" * 20)),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.disks import fill
 
 from fleetnas_controller.storage import open_database
-from fleetnas_controller.trials import SqliteTrials
+from fleetnas_controller.trial_store import SqliteTrials
 
 _SIZE_KIB = 48 << 10
 
