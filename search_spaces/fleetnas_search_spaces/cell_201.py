@@ -14,6 +14,7 @@ __all__ = [
     "forward_live",
     "path_operations",
     "representative",
+    "zero_folded",
 ]
 
 import itertools
@@ -51,6 +52,23 @@ def backward_live(choices: Sequence[int]) -> tuple[bool, ...]:
         if live[index]:
             reaching.add(start)
     return tuple(live)
+
+
+def zero_folded(choices: Sequence[int]) -> tuple[bool, ...]:
+    """For each edge whether it runs where a product with zero is folded into the weights before it.
+
+    What reaches the output runs, and so does a lone operation into a node out of which nothing is carried: it became
+    a convolution with weights of zero. A sum before such a node is dropped. Found in HW-NAS-Bench's pixel3 column.
+    """
+    runs = [False] * len(EDGES)
+    for node in (3, 2, 1):
+        arriving = [index for index, (_, end) in enumerate(EDGES) if end == node and choices[index] != NONE]
+        leaving = [index for index, (start, _) in enumerate(EDGES) if start == node]
+        lone = len(arriving) == 1 and all(choices[index] == NONE for index in leaving)
+        wanted = node == 3 or lone or any(runs[index] for index in leaving)
+        for index in arriving:
+            runs[index] = wanted
+    return tuple(runs)
 
 
 def path_operations(choices: Sequence[int]) -> tuple[tuple[int, ...], ...]:
