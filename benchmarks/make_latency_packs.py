@@ -88,6 +88,8 @@ def _block(row: dict[str, str]) -> FileRecord | None:
             channels, out_channels, side, kernel_px=int(row["kernel"]), stride=int(row["stride"]),
             expansion=int(row["expand"]), activation=Activation.RELU6, residual=row["idskip"] == "1",
         )  # fmt: skip
+        if operator.expansion == 1:  # ProxylessNAS leaves the expansion out there
+            operator = replace(operator, kind=OperatorKind.SEPARABLE)
     elif row["op"] == "Conv":
         operator = Operator(
             OperatorKind.STEM, channels, out_channels, side, kernel_px=3, stride=2, padding_px=1,

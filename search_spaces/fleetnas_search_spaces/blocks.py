@@ -100,22 +100,19 @@ def add_stem(builder: GraphBuilder, out_channels: int, *, stride: int, activatio
         return builder.conv("conv", source, out_channels, kernel_px=3, stride=stride, activation=activation)
 
 
-def add_inverted_residual(
-    builder: GraphBuilder, name: str, source: Tensor, block: Operator, *, expand_at_one: bool = True
-) -> Tensor:
+def add_inverted_residual(builder: GraphBuilder, name: str, source: Tensor, block: Operator) -> Tensor:
     """Expand, depthwise, project; then the input is added, then squeeze-excitation, if the block has them.
+
+    A ``SEPARABLE`` block does not expand.
 
     With groups both 1 x 1 convolutions have them, and the channels are shuffled after the first.
 
     Squeeze-excitation is Light-NAS's: ``relu(x + x * scale)`` on the block's output, reduction 4.
-
-    Args:
-        expand_at_one: Whether a block of expansion 1 keeps its 1 x 1 expansion (PaddleSlim) or not (the paper).
     """
     hidden_channels = source.channels * block.expansion
     with builder.block(block, name):
         x = source
-        if block.expansion > 1 or expand_at_one:
+        if block.kind is not OperatorKind.SEPARABLE:
             x = builder.conv("expand", x, hidden_channels, groups=block.groups, activation=block.activation)
         if block.groups > 1:
             x = builder.channel_shuffle("shuffle", x, groups=block.groups)

@@ -18,6 +18,7 @@ _BLOCK_KINDS = frozenset(
     {
         OperatorKind.STEM,
         OperatorKind.INVERTED_RESIDUAL,
+        OperatorKind.SEPARABLE,
         OperatorKind.DOWNSAMPLE,
         OperatorKind.RELU_CONV,
         OperatorKind.BASIC_RESIDUAL,

@@ -3,6 +3,7 @@
 __all__ = ["MobileNetChain"]
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,7 @@ from fleetnas_search_spaces.blocks import Stage, add_head, add_inverted_residual
 from fleetnas_search_spaces.builder import GraphBuilder, Tensor
 from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.graph import Graph
-from fleetnas_search_spaces.operators import Activation, Operator
+from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 
 _STEM_CHANNELS = 32
 _HIDDEN_CHANNELS = 1280
@@ -80,7 +81,9 @@ class MobileNetChain:
         return sum(map(macs, graphs)), sum(map(params, graphs))
 
     def _add_block(self, builder: GraphBuilder, name: str, source: Tensor, block: Operator) -> Tensor:
-        return add_inverted_residual(builder, name, source, block, expand_at_one=self._expand_at_one)
+        if block.expansion == 1 and not self._expand_at_one:
+            block = replace(block, kind=OperatorKind.SEPARABLE)
+        return add_inverted_residual(builder, name, source, block)
 
     def _add_head(self, builder: GraphBuilder, source: Tensor) -> None:
         add_head(

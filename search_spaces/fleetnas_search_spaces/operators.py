@@ -27,6 +27,7 @@ class OperatorKind(StrEnum):
 
     STEM = "stem"
     INVERTED_RESIDUAL = "inverted_residual"
+    SEPARABLE = "separable"  # an inverted residual without its 1 x 1 expansion
     DOWNSAMPLE = "downsample"
     RELU_CONV = "relu_conv"
     BASIC_RESIDUAL = "basic_residual"

@@ -8,6 +8,7 @@ from fleetnas_search_spaces.cost import macs, params
 from fleetnas_search_spaces.light_nas import PUBLISHED_TOKENS, LightNAS
 from fleetnas_search_spaces.mobilenet_v2 import MobileNetV2, mobilenet_v2_paper
 from fleetnas_search_spaces.nas_bench_macro import NASBenchMacro
+from fleetnas_search_spaces.operators import OperatorKind
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,11 @@ def test_both_blocks_of_mobilenet_v2_have_their_macs() -> None:
         assert round(macs(space.graph(space.reference)) / 1e6, 1) == expected_macs_m
     paper = mobilenet_v2_paper()
     assert params(paper.graph(paper.reference)) == 3_504_872  # MobileNetV2 1.0 as everybody counts it
+
+
+def test_the_papers_block_of_expansion_one_is_another_operator_than_paddleslims() -> None:
+    slim, paper = MobileNetV2(), mobilenet_v2_paper()
+    ours, theirs = ({*one.graph(one.reference).blocks} for one in (slim, paper))
+    assert {one.kind for one in ours - theirs} == {OperatorKind.INVERTED_RESIDUAL}
+    assert {one.kind for one in theirs - ours} == {OperatorKind.SEPARABLE}
+    assert {one.expansion for one in ours ^ theirs} == {1}
