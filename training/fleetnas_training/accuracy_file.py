@@ -11,6 +11,7 @@ from typing import Any
 from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, InvalidArgumentError
 from fleetnas_search_spaces.registry import space as space_of
 from fleetnas_training.accuracy_model import AccuracyModel, restore_accuracy_model
+from fleetnas_training.accuracy_models.scores import ScoreCache, ZeroCostScores
 from fleetnas_training.trainings import Training, Trainings
 
 _FORMAT = "fleetnas-accuracy-model"
@@ -48,13 +49,14 @@ def write_accuracy_file(file: AccuracyFile) -> bytes:
             [trainings.space.format(one.architecture), one.value, one.level] for one in trainings.rows
         ],
         "model": file.model.to_json(),
+        "scores": _scores(file.model),
         "candidates": [dict(one) for one in file.candidates],
     }
     head = {"format": _FORMAT, "version": _VERSION, "sha256": _digest(content)}
     return (json.dumps({**head, "content": content}, indent=1, allow_nan=False) + "\n").encode()
 
 
-def read_accuracy_file(raw: bytes) -> AccuracyFile:
+def read_accuracy_file(raw: bytes, cache: ScoreCache | None = None) -> AccuracyFile:
     """Inverse of ``write_accuracy_file``: predictions are the same to the last bit, on the same versions.
 
     Raises:
@@ -75,13 +77,21 @@ def read_accuracy_file(raw: bytes) -> AccuracyFile:
             for text, value, level in content["trainings"]
         )
         trainings = Trainings(space, rows, tuple(content["levels"]), frozenset(content["proxies"]))
-        model = restore_accuracy_model(trainings, content["model"])
+        stored = content["scores"]
+        scores = ZeroCostScores.from_json(space, stored, cache) if stored else None
+        model = restore_accuracy_model(trainings, content["model"], scores)
         return AccuracyFile(model, content["source"], tuple(content["candidates"]))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise DataLossError(
             f"the accuracy model does not fit this FleetNAS ({text}): fit it again."
         ) from error
+
+
+def _scores(model: AccuracyModel) -> dict[str, Any] | None:
+    if not isinstance(model.scores, ZeroCostScores):
+        return None
+    return model.scores.to_json(dict.fromkeys(one.architecture for one in model.trainings.rows))
 
 
 def _content(raw: bytes) -> Mapping[str, Any]:

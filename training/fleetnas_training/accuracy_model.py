@@ -3,7 +3,7 @@
 __all__ = ["AccuracyModel", "AccuracyPrediction", "fit_accuracy_model", "restore_accuracy_model"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,13 @@ class AccuracyModel:
         return AccuracyPrediction(*(np.clip(one, 0.0, 100.0) for one in (centre, low, high)))
 
     def with_candidate(self, candidate: Candidate) -> "AccuracyModel":
-        """The same trainings, another of the models that competed for them."""
+        """The same trainings, another of the models that competed for them; one that knows no other scores."""
         return AccuracyModel(self.trainings, self._inputs, candidate.stage, candidate.judgement.sigmas_90)
+
+    @property
+    def scores(self) -> Scores | None:
+        """Those among its inputs."""
+        return self._inputs.scores
 
     @property
     def rho(self) -> float:
@@ -133,8 +138,14 @@ class _Fitting:
             for family in chosen_families(families)
         ]
         order = tuple(sorted(found, key=lambda one: one.judgement.rank_loss))
-        sigmas = order[0].judgement.sigmas_90
-        return AccuracyModel(self._trainings, self._inputs, order[0].stage, sigmas), order
+        return self._alone(order[0]), order
+
+    def _alone(self, chosen: Candidate) -> AccuracyModel:
+        """The model with the scores that it knows and no others, which would only cost."""
+        scores = self._inputs.scores.only(chosen.scores) if self._inputs.scores and chosen.scores else None
+        inputs = Inputs(self._trainings.space, [one.architecture for one in self._trainings.rows], scores)
+        stage = replace(chosen.stage, columns=tuple(range(len(chosen.stage.columns))))
+        return AccuracyModel(self._trainings, inputs, stage, chosen.judgement.sigmas_90)
 
     def _below(self) -> Stage | None:
         """The cheaper fidelities, each on top of the one before."""

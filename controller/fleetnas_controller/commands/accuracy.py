@@ -10,6 +10,7 @@ from fleetnas_controller.commands.accuracy_predict import predict
 from fleetnas_controller.commands.arguments import pick_count, use_count, verb
 
 _MODEL = Path("runs") / "accuracy.json"
+_SCORES = Path("runs") / "scores.db"
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,6 +77,12 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="out of gaussian-process, bayesian-ridge, boosting, deep-ensemble (default: all installed)",
     )
+    parser.add_argument(
+        "--scores",
+        default="",
+        metavar="A,B",
+        help="scores of untrained networks to try as inputs: synflow, jacob_cov, grad_norm",
+    )
     _add_model(parser, "file to write the model to")
 
 
@@ -94,5 +101,12 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument(
         "--model", type=Path, default=_MODEL, metavar="FILE", help=f"{text} (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--score-cache",
+        type=Path,
+        default=_SCORES,
+        metavar="FILE",
+        help="where scores are kept, so that each is computed once (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

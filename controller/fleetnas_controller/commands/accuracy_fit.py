@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fleetnas_search_spaces.architecture import SearchSpace
     from fleetnas_training.accuracy_models.candidates import Candidate
+    from fleetnas_training.accuracy_models.scores import ZeroCostScores
     from fleetnas_training.trainings import Trainings
 
 
@@ -27,7 +28,8 @@ def fit(args: argparse.Namespace) -> int:
 
     trainings, source = _trainings(args, space(args.space))
     names = [one.strip() for one in args.models.split(",") if one.strip()]
-    model, candidates = fit_accuracy_model(trainings, names)
+    scores = _scores(args, trainings.space)
+    model, candidates = fit_accuracy_model(trainings, names, scores)
     rows = [_row(one) for one in candidates]
     with storage_errors(args.model):
         args.model.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +40,7 @@ def fit(args: argparse.Namespace) -> int:
         "source": source,
         "trainings": _counts(trainings),
         "rho": model.rho,
+        "score_batch": scores.batch.described if scores else None,
         "chosen": rows[0]["name"],
         "candidates": rows,
         "missing": [] if names else _missing(),
@@ -87,6 +90,18 @@ def _sampled(args: argparse.Namespace, space: "SearchSpace") -> "tuple[Trainings
     return Trainings.of(space, networks, values), args.accuracy
 
 
+def _scores(args: argparse.Namespace, space: "SearchSpace") -> "ZeroCostScores | None":
+    if not args.scores.strip(" ,"):
+        return None
+    from fleetnas_training.accuracy_models.score_batch import score_batch
+    from fleetnas_training.accuracy_models.scores import ScoreCache, ZeroCostScores, score_names
+
+    names = score_names(args.scores)
+    return ZeroCostScores(
+        space, names, score_batch(space.reference.resolution_px), ScoreCache(args.score_cache)
+    )
+
+
 def _counts(trainings: "Trainings") -> "list[Mapping[str, Any]]":
     return [
         {
@@ -119,6 +134,8 @@ def _print(document: "Mapping[str, Any]") -> None:
     for one in document["trainings"]:
         level = f" at {one['level']}" if one["level"] else ""
         print(f"{one['trainings']} trainings of {one['networks']} networks{level}")
+    if document["score_batch"]:
+        print(f"scores computed on {document['score_batch']}")
     if document["missing"]:
         print(f"not tried, not installed: {', '.join(document['missing'])}")
     print(f"chosen: {document['chosen']}, written to {document['model']}")

@@ -19,10 +19,11 @@ def predict(args: argparse.Namespace) -> int:
     """In the order given, or the best first."""
     from fleetnas_controller.storage import storage_errors
     from fleetnas_training.accuracy_file import read_accuracy_file
+    from fleetnas_training.accuracy_models.scores import ScoreCache
 
     with storage_errors(args.model):
         raw = args.model.read_bytes()
-    file = read_accuracy_file(raw)
+    file = read_accuracy_file(raw, ScoreCache(args.score_cache))
     space = file.trainings.space
     architectures = _asked(args, space)
     found = file.model.predict(architectures)

@@ -24,6 +24,10 @@ class Scores(Protocol):
         """Shape ``(len(architectures), len(names))``, finite."""
         ...
 
+    def only(self, names: tuple[str, ...]) -> "Scores":
+        """Some of them."""
+        ...
+
 
 class Inputs:
     """Standardises features, and scores behind them, as they are spread over some architectures; numbers networks.
@@ -36,8 +40,10 @@ class Inputs:
         self, space: SearchSpace, architectures: Sequence[Architecture], scores: Scores | None
     ) -> None:
         self._space = space
-        self._scores = scores
+        self.scores = scores
         self._numbers: dict[Architecture, int] = {}
+        for one in architectures:
+            self._numbers.setdefault(one, len(self._numbers))
         raw = self._raw(architectures)
         self._centre, self._spread = raw.mean(axis=0), raw.std(axis=0)
         self._spread[self._spread < 1e-12] = 1.0
@@ -51,4 +57,4 @@ class Inputs:
 
     def _raw(self, architectures: Sequence[Architecture]) -> Floats:
         features = self._space.features(architectures)
-        return features if self._scores is None else np.hstack([features, self._scores.values(architectures)])
+        return features if self.scores is None else np.hstack([features, self.scores.values(architectures)])
