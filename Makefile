@@ -11,7 +11,8 @@ search: .venv/search.done  ## find a network 20 % faster than the reference on t
 	.venv/bin/fleetnas search --latency-drop 20% $(SEARCH_ARGS)
 
 test: .venv/dev.done  ## the full set-up, then the test suite
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 -m "not alone"
+	.venv/bin/python -m pytest -m alone
 
 check: .venv/dev.done  ## formatting, lint, types, layers, protos
 	.venv/bin/ruff format --check .

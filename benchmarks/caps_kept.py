@@ -47,7 +47,8 @@ from fleetnas_controller.jobs import (
 from fleetnas_controller.search import Search, SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.strategies.registry import create_strategy
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase
+from fleetnas_controller.trial_store import SqliteTrials
+from fleetnas_controller.trials import SearchRecord, Trial, TrialPhase
 from fleetnas_latency.measurement import Evidence, judge, measure
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetnas_controller.storage import open_database
-from fleetnas_controller.trials import SqliteTrials
+from fleetnas_controller.trial_store import SqliteTrials
 
 _NAME = "one"
 

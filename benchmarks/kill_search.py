@@ -108,7 +108,7 @@ class _Search:
     def finish(self) -> tuple[Any, ...]:
         """Lets the search end; what must not depend on interruptions."""
         from fleetnas_controller.storage import open_database
-        from fleetnas_controller.trials import SqliteTrials
+        from fleetnas_controller.trial_store import SqliteTrials
 
         self.start()
         assert self._process is not None

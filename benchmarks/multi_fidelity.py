@@ -82,17 +82,18 @@ def _search(table: CurveTable, strategy_name: str, rule: str, budget_epochs: int
     # The table is exact: without this all of the predictor's searches would be one.
     own = {"design_seed": seed} if strategy_name == "predictor" else {}
     strategy = create_strategy(strategy_name, Problem(space("nas-bench-201")), options=own)
-    training = StagedTraining(table, (lambda before, value: True) if rule == _FULL else RULES[rule])
+    training = None if rule == _FULL else StagedTraining(table, RULES[rule])
     steps: list[tuple[int, float | None]] = []
     spent = 0
     while spent < budget_epochs:
         number = len(steps)
         one = strategy.ask([], Random(f"ask {seed} {number}"))
-        if rule == _FULL:
+        if training is None:
             final, finished, cost = table.evaluate(one, number).value_percent, True, _EVERY_EPOCH
         else:
-            staged = training.train(one, number)
-            final, finished, cost = staged.final_percent, staged.finished, staged.spent_epochs
+            _, curve = training.train(one, number)
+            training.remember(curve)
+            final, finished, cost = curve.final_percent, curve.finished, curve.spent_epochs
         spent += cost
         steps.append((spent, final if finished else None))
         strategy.tell(Outcome(number, one, final), Random(f"tell {seed} {number}"))

@@ -1,12 +1,15 @@
 """A space small enough to be used up, for tests of everything that searches."""
 
+import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.disks import mounted
 
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.builder import GraphBuilder
@@ -51,6 +54,16 @@ class TinySpace:
         return np.column_stack([choices, choices.sum(axis=1)])
 
 
+_HERE = Path(__file__).parent
+_ALONE = ("agents", "contracts/test_runtime.py", "e2e", "stand_ins")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(_HERE).as_posix().startswith(_ALONE):
+            item.add_marker("alone")
+
+
 @pytest.fixture
 def tiny_space() -> SearchSpace:
     return TinySpace()
@@ -64,3 +77,15 @@ def logging_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, int], Path]]:
+    """Mounts a file system of so many KiB at a folder."""
+    with contextlib.ExitStack() as disks:
+
+        def mount(folder: Path, size_kib: int) -> Path:
+            disks.enter_context(mounted(folder, size_kib))
+            return folder
+
+        yield mount

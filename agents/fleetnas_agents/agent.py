@@ -19,7 +19,7 @@ from fleetnas_agents.jobs import DeviceDescription, MeasureError
 from fleetnas_agents.link import DirectLink, Link, LinkLostError
 from fleetnas_agents.membership import Membership
 from fleetnas_agents.state import AgentState
-from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb, report_to_pb
+from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb
 from fleetnas_agents.work import Work
 from fleetnas_protos.join import JoinText
 from fleetnas_protos.v1 import artifact_pb2, artifact_pb2_grpc, fleet_pb2, fleet_pb2_grpc
@@ -203,9 +203,7 @@ class Agent:
         try:
             await self._work.begin(job_of(assignment))
         except MeasureError as error:
-            report = report_to_pb(lease_of(assignment.lease), error)
-            self._state.keep_report(report)
-            self._offer(report)
+            self._work.report(lease_of(assignment.lease), error)
 
     async def _write(self, call: Any) -> None:
         while True:

@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words[:1] == ["install"]:
             from fleetnas_agents.install import install
 
-            return install(words[1:], _parser(), _token)
+            return install(words[1:], _parser(), _check, _token)
         args = _parser().parse_args(words)
+        _check(args)
         if args.dry_run:
             _rehearse(args)
         else:
@@ -86,7 +87,6 @@ def _run_agent(args: argparse.Namespace) -> None:
 def _rehearse(args: argparse.Namespace) -> None:
     """Says what would be pushed and run; reads the device and nothing else."""
     labels = tuple(_label(one) for one in args.label)
-    _address(args.controller)
     if args.driver in SHELL_DRIVERS:
         found = rehearse_shell_driver(args, labels)
     elif args.driver == "host":
@@ -158,6 +158,21 @@ async def _serve(args: argparse.Namespace) -> None:
         await running
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Raises InvalidArgumentError on options that no agent can start with, whatever is to be done with them."""
+    _address(args.controller)
+    for one in args.label:
+        _label(one)
+    if not 0.0 < args.reconnect_cap_s < math.inf:
+        raise InvalidArgumentError(
+            f"--reconnect-cap-s {args.reconnect_cap_s:g} is no wait: give seconds above zero, e.g. 15."
+        )
+    if not 0.0 <= args.wait_s < math.inf:
+        raise InvalidArgumentError(f"--wait-s {args.wait_s:g} is no wait: give seconds, 0 or more.")
+    if args.threads < 1:
+        raise InvalidArgumentError(f"--threads {args.threads} is no number of threads: give 1 or more.")
+
+
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
@@ -172,11 +187,7 @@ async def _run(args: argparse.Namespace) -> None:
     from fleetnas_agents.state import AgentState
 
     labels = tuple(_label(one) for one in args.label)
-    if not 0.0 < args.reconnect_cap_s < math.inf:
-        raise InvalidArgumentError(
-            f"--reconnect-cap-s {args.reconnect_cap_s:g} is no wait: give seconds above zero, e.g. 15."
-        )
-    settings = AgentSettings(_address(args.controller), args.id, backoff_cap_s=args.reconnect_cap_s)
+    settings = AgentSettings(args.controller, args.id, backoff_cap_s=args.reconnect_cap_s)
     if args.driver == "replay":
         clock_name(args)  # refuses the option
         from fleetnas_agents.drivers.replay.fleet import run_devices

@@ -39,21 +39,25 @@ The token is copied into the agent's --state-dir, where only its user can read i
 
 
 def install(
-    argv: Sequence[str], agent_parser: argparse.ArgumentParser, token_of: Callable[[argparse.Namespace], str]
+    argv: Sequence[str],
+    agent_parser: argparse.ArgumentParser,
+    check: Callable[[argparse.Namespace], None],
+    token_of: Callable[[argparse.Namespace], str],
 ) -> int:
     """Writes, shows or removes the service file of one agent.
 
     Args:
         argv: What stands behind ``install``.
-        agent_parser: Checks the options that the service will start the agent with.
+        agent_parser, check: Look at the options that the service will start the agent with.
         token_of: Reads the join token that they name.
 
     Returns:
         0: done, and what to do next was said.
 
     Raises:
-        InvalidArgumentError: The id makes no file name, or a secret would stand in the service file.
-        FailedPreconditionError: The agent could not join with what it is given.
+        InvalidArgumentError: The id makes no file name, a secret would stand in the service file, or the agent
+            would not start with these options.
+        FailedPreconditionError: The agent could not join with what it is given, or the name is another service's.
         NotFoundError: There is no such service to remove.
         PermissionDeniedError: The file cannot be written or removed.
     """
@@ -66,11 +70,17 @@ def install(
         return 0
     options = ["--driver", args.driver, *(["--id", args.id] if args.id else []), *rest]
     agent = agent_parser.parse_args(options)
+    check(agent)
+    if agent.dry_run:
+        raise InvalidArgumentError(
+            "--dry-run ends at once and makes no service: use --print to see the service."
+        )
     token = _checked_token(agent, token_of)
     text = unit_text(_unit(args, agent, rest, bool(token)))
     if args.print:
         print(text, end="")
         return 0
+    _check_unused(path, text)
     _keep_token(agent.state_dir, token, _user(args))
     _write(path, text)
     _say(
@@ -152,6 +162,10 @@ def _checked_token(agent: argparse.Namespace, token_of: Callable[[argparse.Names
             "--token-file FILE."
         )
     token = token_of(agent)
+    if agent.token_file is not None and not token:
+        raise InvalidArgumentError(
+            f"the token file '{agent.token_file}' is empty: write one with 'fleetnas device token'."
+        )
     folder = agent.state_dir
     if not token and not (folder / "credential").exists() and not (folder / "identity.pem").exists():
         raise FailedPreconditionError(
@@ -179,6 +193,15 @@ def _keep_token(state_dir: Path, token: str, user: pwd.struct_passwd) -> None:
         # Links themselves, never what they lead to: that may be somebody else's.
         for path in (state_dir, *state_dir.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def _check_unused(path: Path, text: str) -> None:
+    """The same service may be written again; another one of that name belongs to some other device."""
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+        raise FailedPreconditionError(
+            f"there is another service in '{path}': give this device an --id of its own, or remove that one "
+            "first with 'fleetnas-agent install --uninstall'."
+        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -23,7 +23,7 @@ from fleetnas_agents.wire import description_to_pb
 from fleetnas_protos.identity import Identity
 from fleetnas_protos.join import CONTROLLER_NAME, JoinText
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
-from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError
+from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError, ResourceExhaustedError
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class Membership:
         Raises:
             PermissionDeniedError: There is nothing to join with.
             FailedPreconditionError: The certificate has expired.
-        InvalidArgumentError: Plain text would leave this machine; a credential for elsewhere still holds.
+            ResourceExhaustedError: The disk is full; the token is not used up.
+            InvalidArgumentError: Plain text would leave this machine; a credential for elsewhere still holds.
             grpc.aio.AioRpcError: The controller refuses, or is not there.
         """
         if not self.joined:
@@ -99,8 +100,9 @@ class Membership:
             if identity is not None and needs_renewal(identity, time.time()):
                 try:
                     await self._renew(channel, identity)
-                except aio.AioRpcError as error:
-                    _log.warning("the certificate could not be renewed yet: %s", error.details())
+                except (aio.AioRpcError, ResourceExhaustedError) as error:
+                    reason = error.details() if isinstance(error, aio.AioRpcError) else error
+                    _log.warning("the certificate could not be renewed yet: %s", reason)
             await asyncio.sleep(_RENEWAL_CHECK_S)
 
     async def _join(self) -> None:
@@ -117,28 +119,31 @@ class Membership:
         if self.join.authority_pem:
             answer = await self._join_encrypted(request)
         else:
-            async with self._plain() as channel:
-                answer = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(request, timeout=_ENROLL_S)
-            self.state.keep_credential(answer.credential)
+            with self.state.room_for_credential() as keep:
+                async with self._plain() as channel:
+                    answer = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(request, timeout=_ENROLL_S)
+                keep(answer.credential)
         _log.info("joined as %s", answer.device.name)
 
     async def _join_encrypted(self, request: fleet_pb2.EnrollRequest) -> fleet_pb2.EnrollResponse:
         key_pem, request.certificate_request_pem = new_key_and_request()
         authority_pem = self.join.authority_pem
         address = f"{self.controller.rpartition(':')[0]}:{self.join.port}"
-        async with self._secure(address, enrolling_credentials(authority_pem)) as channel:
-            answer: fleet_pb2.EnrollResponse = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(
-                request, timeout=_ENROLL_S
-            )
-        self.state.keep_identity(Identity(key_pem, answer.certificate_pem, authority_pem.encode("ascii")))
+        with self.state.room_for_identity() as keep:
+            async with self._secure(address, enrolling_credentials(authority_pem)) as channel:
+                answer: fleet_pb2.EnrollResponse = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(
+                    request, timeout=_ENROLL_S
+                )
+            keep(Identity(key_pem, answer.certificate_pem, authority_pem.encode("ascii")))
         return answer
 
     async def _renew(self, channel: aio.Channel, identity: Identity) -> None:
         key_pem, request_pem = new_key_and_request()
         request = fleet_pb2.RenewCertificateRequest(certificate_request_pem=request_pem)
         stub = fleet_pb2_grpc.FleetServiceStub(channel)
-        answer = await stub.RenewCertificate(request, timeout=_ENROLL_S)
-        self.state.keep_identity(Identity(key_pem, answer.certificate_pem, identity.authority_pem))
+        with self.state.room_for_identity() as keep:
+            answer = await stub.RenewCertificate(request, timeout=_ENROLL_S)
+            keep(Identity(key_pem, answer.certificate_pem, identity.authority_pem))
         _log.info("the certificate was renewed")
 
     def _secure(self, address: str, credentials: grpc.ChannelCredentials) -> aio.Channel:

@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -18,10 +18,14 @@ from fleetnas_agents.jobs import FaultKind, Job, MeasureError, ModelFile
 from fleetnas_protos.identity import Identity, parse_identity
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, ResourceExhaustedError
-from fleetnas_search_spaces.whole_files import write_whole
+from fleetnas_search_spaces.whole_files import reserved, write_whole
 
 _CACHE_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
+# A key and two certificates have some 1,500.
+_MEMBERSHIP_BYTES = 16 << 10
+_CREDENTIAL = "credential"
+_IDENTITY = "identity.pem"
 
 
 class AgentState:
@@ -69,7 +73,7 @@ class AgentState:
     def credential(self) -> str:
         """Empty before enrolment."""
         try:
-            return (self._folder / "credential").read_text(encoding="ascii").strip()
+            return (self._folder / _CREDENTIAL).read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return ""
         except (UnicodeDecodeError, OSError) as error:
@@ -77,21 +81,37 @@ class AgentState:
                 f"the credential in '{self._folder}' cannot be read ({error}). Delete it and enrol with a new token."
             ) from error
 
-    def keep_credential(self, credential: str) -> None:
-        self.keep_private("credential", credential.encode("ascii"))
+    @contextmanager
+    def room_for_credential(self) -> Iterator[Callable[[str], None]]:
+        """Room for a credential, to be held before it is asked for: it is given once.
+
+        Yields:
+            Keeps the credential.
+
+        Raises:
+            ResourceExhaustedError: There is no room.
+        """
+        with self._room_for(_CREDENTIAL) as keep:
+            yield lambda credential: keep(credential.encode("ascii"))
+
+    @contextmanager
+    def room_for_identity(self) -> Iterator[Callable[[Identity], None]]:
+        """As ``room_for_credential``, on an encrypted fleet."""
+        with self._room_for(_IDENTITY) as keep:
+            yield lambda identity: keep(identity.pem())
 
     def keep_private(self, name: str, content: bytes) -> None:
         """A file that nobody but the agent's user can read."""
         self._write(self._folder / name, content, mode=0o600)
 
     def forget_credential(self) -> None:
-        (self._folder / "credential").unlink(missing_ok=True)
-        (self._folder / "identity.pem").unlink(missing_ok=True)
+        (self._folder / _CREDENTIAL).unlink(missing_ok=True)
+        (self._folder / _IDENTITY).unlink(missing_ok=True)
 
     @property
     def identity(self) -> Identity | None:
         """Key and certificate on an encrypted fleet; None before enrolment, and on other fleets."""
-        path = self._folder / "identity.pem"
+        path = self._folder / _IDENTITY
         try:
             return parse_identity(path.read_bytes())
         except FileNotFoundError:
@@ -100,9 +120,6 @@ class AgentState:
             raise DataLossError(
                 f"'{path}' is damaged ({error}). Delete it and enrol again with a new join token."
             ) from error
-
-    def keep_identity(self, identity: Identity) -> None:
-        self.keep_private("identity.pem", identity.pem())
 
     def keep_report(self, report: fleet_pb2.Report) -> None:
         """Before it is sent: it is offered until the controller has answered it."""
@@ -135,13 +152,11 @@ class AgentState:
                 place = _inside(folder, one.path)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _link(source, place)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except BaseException as error:
+            self.drop_job_folder(folder)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 text = f"no space left on the agent in {self._folder}: free some."
                 raise MeasureError(FaultKind.INFRASTRUCTURE, text) from error
-            raise
-        except BaseException:
-            self.drop_job_folder(folder)
             raise
         self._trim({one.sha256 for one in job.files})
         return folder
@@ -155,7 +170,12 @@ class AgentState:
             os.utime(path)
             return path
         partial = path.with_name(f".{one.sha256}.part")
-        await self._fetch(one, partial, download)
+        try:
+            await self._fetch(one, partial, download)
+        except OSError:
+            # Unlike the rest of a broken connection it is not gone on with: on a full disk it only takes up space.
+            partial.unlink(missing_ok=True)
+            raise
         partial.replace(path)
         return path
 
@@ -195,13 +215,25 @@ class AgentState:
         name = lease.measurement.replace("/", "-")
         return self._folder / "reports" / f"{name}-{lease.fencing_token}.pb"
 
+    @contextmanager
+    def _room_for(self, name: str) -> Iterator[Callable[[bytes], None]]:
+        path = self._folder / name
+        with ExitStack() as held:
+            with _unwritable(path):
+                keep = held.enter_context(reserved(path, _MEMBERSHIP_BYTES, 0o600))
+            yield keep
+
     def _write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
-        try:
+        with _unwritable(path):
             write_whole(path, content, mode)
-        except OSError as error:
-            raise ResourceExhaustedError(
-                f"cannot write '{path}' ({error.strerror}): free some space."
-            ) from error
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResourceExhaustedError(f"cannot write '{path}' ({error.strerror}): free some space.") from error
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -84,17 +84,18 @@ class Work:
             # Whatever ended it, even what is no error of ours: a lease that nobody works on must not be renewed.
             if self._task is asyncio.current_task():
                 self._lease, self._task = None, None
-        self._report(job, outcome)
+        self.report(job.lease, outcome)
 
-    def _report(self, job: Job, outcome: tuple[Measurement, Target] | MeasureError) -> None:
-        report = report_to_pb(job.lease, outcome)
+    def report(self, lease: Lease, outcome: tuple[Measurement, Target] | MeasureError) -> None:
+        """Keeps the end of a job and offers it."""
+        report = report_to_pb(lease, outcome)
         try:
             self._state.keep_report(report)
         except ResourceExhaustedError as error:
             # It is offered all the same; only an agent that dies before the answer loses it.
-            _log.error("%s: %s", job.lease.measurement, error)
+            _log.error("%s: %s", lease.measurement, error)
         said = str(outcome) if isinstance(outcome, MeasureError) else str(outcome[0].verdict)
-        _log.info("%s: %s", job.lease.measurement, said)
+        _log.info("%s: %s", lease.measurement, said)
         self._reported(report)
 
     async def _measured(self, job: Job) -> tuple[Measurement, Target]:

@@ -8,6 +8,7 @@ __all__ = ["main"]
 
 import argparse
 import gzip
+import hashlib
 import json
 import shutil
 import subprocess
@@ -85,10 +86,21 @@ def _write_list(output: Path, site: Path) -> None:
         listed[name] = _TYPES[path.suffix]
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
     versions = json.loads((site / "versions.json").read_text(encoding="utf-8"))
-    text = json.dumps({"protocol": _PROTOCOL, "runtimes": versions, "files": listed}, indent=2)
+    parts = {"protocol": _PROTOCOL, "runtimes": versions, "files": listed, "sources": _sources()}
+    text = json.dumps(parts, indent=2)
     partial = output / "files.json.part"
     partial.write_text(text, encoding="utf-8")
     partial.replace(output / "files.json")
+
+
+def _sources() -> dict[str, str]:
+    """SHA-256 of what the page is made of, by path in the checkout: the controller tells by it that a page is old."""
+    made_of = [*HERE.glob("src/*.js"), *(CHECKOUT / "protos" / "fleetnas_protos" / "v1").glob("*.proto")]
+    made_of += [HERE / name for name in ("index.html", "page.css", "bundle.mjs", "package-lock.json")]
+    return {
+        one.relative_to(CHECKOUT).as_posix(): hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in sorted(made_of)
+    }
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from fleetnas_controller.devices import DeviceDescription
-from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.jobs import measurement_name
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.sessions import Session, SessionHub
 from fleetnas_controller.wire import outcome_of_report, record_from_pb

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetnas_controller.jobs import Device, Selector
 from fleetnas_controller.trials import TrialPhase
-from fleetnas_latency.plan import Plan
+from fleetnas_latency.plan import QUOTED_MIN_S, Plan
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
@@ -58,7 +58,7 @@ def measurement_plan(statistic: Statistic, phase: TrialPhase) -> Plan:
     return Plan(
         statistic=statistic,
         relative_half_width=0.005,
-        min_duration_s=2.0,
+        min_duration_s=QUOTED_MIN_S,
         max_duration_s=20.0,
         anchor_share=0.5,
     )

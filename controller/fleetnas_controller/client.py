@@ -3,7 +3,6 @@
 __all__ = ["FleetClient"]
 
 import hashlib
-import io
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,7 +12,7 @@ from types import TracebackType
 import grpc
 
 from fleetnas_controller.artifacts import sha256_of_file
-from fleetnas_controller.connection import CALL_S, RETRY_S, Connection
+from fleetnas_controller.connection import RETRY_S, Connection
 from fleetnas_controller.credentials import Credentials
 from fleetnas_controller.health import HealthCheck
 from fleetnas_controller.jobs import (
@@ -31,6 +30,7 @@ from fleetnas_controller.jobs import (
 from fleetnas_controller.latency_answers import LatencyAnswer, PredictedLatencies
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_records import SearchInfo, ToldLatency, TrialInfo, search_name
+from fleetnas_controller.uploads import upload
 from fleetnas_controller.wire import record_from_pb, to_pb
 from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import (
@@ -51,9 +51,6 @@ from fleetnas_search_spaces.errors import (
     DeadlineExceededError,
     NotFoundError,
 )
-
-_TRANSFER_S = 600.0
-_CHUNK_BYTES = 256 << 10
 
 
 class FleetClient:
@@ -101,24 +98,10 @@ class FleetClient:
             request = artifact_pb2.GetArtifactRequest(sha256=artifact.sha256)
             self._connection.call(self._artifacts.GetArtifact, request)
         except NotFoundError:
-            self._connection.patiently(lambda: self._upload(artifact, content))
+            self._connection.patiently(
+                lambda: upload(self._artifacts, artifact, content, self._connection.metadata)
+            )
         return artifact
-
-    def _upload(self, artifact: Artifact, content: Path | bytes) -> None:
-        """From where an earlier try broke off, if there was one and nobody else goes on with it."""
-        asked = artifact_pb2.GetUploadRequest(sha256=artifact.sha256)
-        offset_bytes = self._artifacts.GetUpload(
-            asked, timeout=CALL_S, metadata=self._connection.metadata
-        ).received_bytes
-        for start in {offset_bytes: None, 0: None}:
-            try:
-                self._artifacts.UploadArtifact(
-                    _parts(artifact, content, start), timeout=_TRANSFER_S, metadata=self._connection.metadata
-                )
-                return
-            except grpc.RpcError as error:
-                if start == 0 or error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
-                    raise
 
     # Measurements
 
@@ -384,13 +367,3 @@ class FleetClient:
 
     def _record(self, message: measurement_pb2.Measurement) -> MeasurementRecord:
         return record_from_pb(message, MeasurementRecord)
-
-
-def _parts(
-    artifact: Artifact, content: Path | bytes, offset_bytes: int
-) -> Iterator[artifact_pb2.UploadArtifactRequest]:
-    yield artifact_pb2.UploadArtifactRequest(artifact=to_pb(artifact), offset_bytes=offset_bytes)
-    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-        file.seek(offset_bytes)
-        while chunk := file.read(_CHUNK_BYTES):
-            yield artifact_pb2.UploadArtifactRequest(chunk=chunk)

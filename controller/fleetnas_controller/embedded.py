@@ -98,10 +98,13 @@ class EmbeddedFleet:
 
         Raises:
             UnavailableError: It did not come in time, or keeps dying; with its last words.
+            ResourceExhaustedError, DataLossError: The fleet's store does not keep what it is told.
         """
         deadline = time.monotonic() + self._wait_s
         how = f"did not join within {self._wait_s:g} s"
         while time.monotonic() < deadline:
+            if self._server.failure is not None:
+                raise self._server.failure
             if self._process.poll() is not None and self._ended.is_set():
                 how = f"ended {_RESTARTS_A_MINUTE + 1} times"
                 break
@@ -136,12 +139,13 @@ class EmbeddedFleet:
 
     async def _serve_until_stopped(self, started: "Future[str]") -> None:
         self._stopping = asyncio.Event()
-        server = ControllerServer(self._data_dir, "127.0.0.1:0")
-        started.set_result(await server.start())
+        # One who waits at a terminal frees space when told to, and goes on with --resume.
+        self._server = ControllerServer(self._data_dir, "127.0.0.1:0", enduring=False)
+        started.set_result(await self._server.start())
         try:
             await self._stopping.wait()
         finally:
-            await server.stop()
+            await self._server.stop()
 
     def _start_agent(self) -> "subprocess.Popen[bytes]":
         command = [

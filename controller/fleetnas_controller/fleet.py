@@ -4,11 +4,10 @@ Plain Python, one thread. A transition is one transaction of the store; memory f
 listeners hear of it last, so that a controller which dies in between finds in the store what it had promised.
 """
 
-__all__ = ["Acknowledgement", "Fleet", "FleetListener", "LeaseKey"]
+__all__ = ["Fleet"]
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from fleetnas_controller.devices import DeviceDescription, DeviceRegistry
 from fleetnas_controller.enrolment import Credential, Enrolment, digest_of
@@ -22,51 +21,13 @@ from fleetnas_controller.jobs import (
     MeasurementState,
     device_name,
 )
+from fleetnas_controller.leases import Acknowledgement, LeaseKey
+from fleetnas_controller.listeners import FleetListener
 from fleetnas_controller.retries import FleetSettings, after_fault
 from fleetnas_controller.scheduler import MeasurementQueue, assign
 from fleetnas_latency.measurement import Measurement, Verdict
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import AlreadyExistsError, PermissionDeniedError
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseKey:
-    """A lease as agents name it."""
-
-    measurement: str
-    fencing_token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """Whether a report counted; ``reason`` says why not."""
-
-    accepted: bool
-    reason: str = ""
-
-
-class FleetListener(Protocol):
-    """Hears of what is committed."""
-
-    def assigned(self, record: MeasurementRecord) -> None:
-        """``record.device`` has to measure it."""
-        ...
-
-    def revoked(self, device: str, lease: LeaseKey, reason: str) -> None:
-        """``device`` has to stop working on it, if it does."""
-        ...
-
-    def changed(self, record: MeasurementRecord) -> None:
-        """A measurement has a new state."""
-        ...
-
-    def expelled(self, device: str) -> None:
-        """The credential of ``device`` no longer holds: it was removed or enrolled anew."""
-        ...
-
-    def silenced(self, device: str, reason: str) -> None:
-        """``device`` is connected and was not heard for too long: the connection is as good as dead."""
-        ...
 
 
 class Fleet:

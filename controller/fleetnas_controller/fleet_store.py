@@ -25,6 +25,7 @@ from fleetnas_controller.wire import pack, unpack
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.sqlite_files import migrate, store_errors
 from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import DataLossError, FleetNASError, ResourceExhaustedError
 
 
 class FleetStore(Protocol):
@@ -106,6 +107,8 @@ class SqliteFleetStore:
     def __init__(self, database: Database, place: str = "memory") -> None:
         self._db = database
         self._place = place
+        self.failure: FleetNASError | None = None
+        """Why something could not be stored, where trying again does not help by itself; the first reason stays."""
         migrate(database, MIGRATIONS, place)
 
     def close(self) -> None:
@@ -122,15 +125,19 @@ class SqliteFleetStore:
         if connection.in_transaction:
             yield  # part of the one around it
             return
-        with store_errors(self._place):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        try:
+            with store_errors(self._place):
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+        except (ResourceExhaustedError, DataLossError) as error:
+            self.failure = self.failure or error
+            raise
 
     def put_join_token(self, secret_sha256: str, token: JoinToken) -> None:
         self._put(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fleetnas_controller.agreement import Halves, halves_of, self_agreement
 from fleetnas_controller.anchor import anchor_model
 from fleetnas_controller.artifacts import ArtifactFolder
-from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import FleetStore
 from fleetnas_controller.health import (
     CheckOutcome,
@@ -34,6 +34,7 @@ from fleetnas_controller.jobs import (
     Selector,
     measurement_name,
 )
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_latency.measurement import Plan, Verdict
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError

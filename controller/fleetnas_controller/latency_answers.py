@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetnas_controller.latency_targets import wanted_target
-from fleetnas_latency.fitting import fit
+from fleetnas_latency.exchange.shipped import shipped_packs_of
+from fleetnas_latency.few_shot.best_model import best_model
 from fleetnas_latency.repository import EntrySource
 from fleetnas_latency.table import LatencyTable, open_table
 from fleetnas_latency.target import Target
@@ -33,7 +34,9 @@ class LatencyAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PredictedLatency:
-    """A network's predicted latency, milliseconds."""
+    """A network's predicted latency, milliseconds; where nothing was measured the deviation is that of a factor's
+    interval, low and high evened out.
+    """
 
     architecture: str
     mean_ms: float
@@ -42,11 +45,17 @@ class PredictedLatency:
 
 @dataclass(frozen=True, slots=True)
 class PredictedLatencies:
-    """Predictions on one target, from ``network_count`` networks that were measured on it."""
+    """Predictions on one target, from ``network_count`` networks that were measured on it.
+
+    Attributes:
+        network_count: At 0 the predictions are guesses from ``lenders`` alone.
+        lenders: Device models that fill in for missing measurements; none where the target's own suffice.
+    """
 
     target: Target | None
     network_count: int
     predictions: tuple[PredictedLatency, ...]
+    lenders: tuple[str, ...] = ()
 
 
 class LatencyBook:
@@ -84,10 +93,12 @@ class LatencyBook:
         )
 
     def predict(self, device: str, space: str, architectures: Sequence[str]) -> PredictedLatencies:
-        """Predicts from every good measurement of the space's networks on the target.
+        """Predicts from every good measurement of the space's networks on the target, and where these are few from
+        what other devices lend.
 
         Raises:
             NotFoundError: No such target or space.
+            FailedPreconditionError: Nothing was measured on the target and no other device is known.
             InvalidArgumentError: No architecture, too many, or a text that is none.
         """
         if not 1 <= len(architectures) <= _MAX_ARCHITECTURES:
@@ -98,13 +109,13 @@ class LatencyBook:
         parsed = [wanted.canonical(wanted.parse(text)) for text in architectures]
         with self._table() as table:
             target = wanted_target(table, device)
-            model = fit(table, target, wanted)
+            model = best_model(table, target, wanted, lambda: shipped_packs_of(wanted.name))
         prediction = model.predict(parsed)
         predicted = tuple(
             PredictedLatency(text, float(mean), float(std))
             for text, mean, std in zip(architectures, prediction.mean_ms, prediction.std_ms, strict=True)
         )
-        return PredictedLatencies(target, model.network_count, predicted)
+        return PredictedLatencies(target, model.network_count, predicted, model.lenders)
 
     @contextmanager
     def _table(self) -> Iterator[LatencyTable]:

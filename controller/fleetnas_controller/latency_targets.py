@@ -15,8 +15,8 @@ def wanted_target(table: LatencyTable, wanted: str) -> Target:
         InvalidArgumentError: Several have it.
     """
     targets = table.targets()
-    agents = {one.key: {seen.agent for seen in table.observations(one)} for one in targets}
-    found = [one for one in targets if wanted in (one.key, one.device_model) or wanted in agents[one.key]]
+    agents = {one.key: {seen.agent for seen in table.observations(one) if seen.agent} for one in targets}
+    found = [one for one in targets if wanted in (one.key, one.device_model, *agents[one.key])]
     found = found or [one for one in targets if wanted.lower() in one.key.lower()]
     if not found:
         known = {name for one in targets for name in (one.key, *agents[one.key])}

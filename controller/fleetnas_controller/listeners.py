@@ -1,9 +1,35 @@
-"""One listener of the fleet that stands for several."""
+"""Who hears of what happens in a fleet."""
 
-__all__ = ["Listeners"]
+__all__ = ["FleetListener", "Listeners"]
 
-from fleetnas_controller.fleet import FleetListener, LeaseKey
+from typing import Protocol
+
 from fleetnas_controller.jobs import MeasurementRecord
+from fleetnas_controller.leases import LeaseKey
+
+
+class FleetListener(Protocol):
+    """Hears of what is committed."""
+
+    def assigned(self, record: MeasurementRecord) -> None:
+        """``record.device`` has to measure it."""
+        ...
+
+    def revoked(self, device: str, lease: LeaseKey, reason: str) -> None:
+        """``device`` has to stop working on it, if it does."""
+        ...
+
+    def changed(self, record: MeasurementRecord) -> None:
+        """A measurement has a new state."""
+        ...
+
+    def expelled(self, device: str) -> None:
+        """The credential of ``device`` no longer holds: it was removed or enrolled anew."""
+        ...
+
+    def silenced(self, device: str, reason: str) -> None:
+        """``device`` is connected and was not heard for too long: the connection is as good as dead."""
+        ...
 
 
 class Listeners:

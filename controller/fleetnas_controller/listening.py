@@ -48,6 +48,10 @@ class Address:
 def parse_address(text: str) -> Address:
     """Raises InvalidArgumentError."""
     host, _, port = text.rpartition(":")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise InvalidArgumentError(
+            f"'{text}' is no address: an IPv6 one stands in brackets, e.g. [::1]:7070."
+        )
     if not host or not port.isdigit() or int(port) > 65_535:
         raise InvalidArgumentError(f"'{text}' is no address: write HOST:PORT, e.g. 127.0.0.1:7070.")
     return Address(host, int(port))

@@ -4,8 +4,8 @@ __all__ = ["FleetLog"]
 
 import logging
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementState
+from fleetnas_controller.leases import LeaseKey
 
 _log = logging.getLogger("fleetnas.fleet")
 # A process that set up no logging, e.g. a search with a fleet of its own, stays silent.

@@ -7,8 +7,9 @@ from collections import Counter as Counts
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.jobs import DeviceState, FaultKind, MeasurementRecord, MeasurementState
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ __all__ = ["outcome_of", "scaled_readings"]
 from collections.abc import Mapping
 
 from fleetnas_controller.strategies.strategy import Outcome, Reading
-from fleetnas_controller.trials import Trial
+from fleetnas_controller.trials import Trial, TrialState
 from fleetnas_latency.judgement import Verdict
 from fleetnas_search_spaces.architecture import SearchSpace
 
 
 def outcome_of(space: SearchSpace, trial: Trial, latencies: Mapping[str, Reading]) -> Outcome:
-    """The trial with these latencies, e.g. its own ``scaled_readings``."""
+    """The trial with these latencies, e.g. its own ``scaled_readings``; with its accuracy only if it is FINISHED."""
     return Outcome(
         trial.number,
         space.parse(trial.architecture),
-        trial.accuracy,
+        trial.accuracy if trial.state is TrialState.FINISHED else None,
         latencies,
         macs=trial.macs,
         params=trial.params,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from fleetnas_controller.early_stops import curve_text
 from fleetnas_controller.jobs import MeasurementRecord
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.trials import Trial, TrialState
@@ -85,5 +86,5 @@ def _line(trial: Trial) -> str:
             "" if reading.ratio is None else f", {100 * (reading.ratio.value - 1):+.1f} % to the reference"
         )
         readings.append(f"{device} {value}{ratio} ({reading.verdict})")
-    accuracy = "" if trial.accuracy is None else f" {trial.accuracy:.2f} %"
+    accuracy = "" if trial.accuracy is None else f" {trial.accuracy:.2f} % {curve_text(trial)}".rstrip()
     return f"{trial.phase} {trial.architecture}:{accuracy} {'; '.join(readings)}"

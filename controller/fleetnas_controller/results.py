@@ -1,21 +1,14 @@
-"""What a search reports: one document for `--json`, one table for people, both from the same trials."""
+"""What a search reports for `--json`: one document of its trials."""
 
-__all__ = [
-    "document",
-    "front_lines",
-    "network_of",
-    "pick_lines",
-    "soft_cap_lines",
-    "statistic_lines",
-    "summary_lines",
-]
+__all__ = ["document", "network_of"]
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fleetnas_controller.caps import CapReport, CapState, report_caps
 from fleetnas_controller.chosen_statistics import read_statistics
+from fleetnas_controller.early_stops import early_stop_document
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
@@ -45,6 +38,8 @@ def document(
         "measurements": sum(_attempts(one) for one in own),
         "wall_s": round(wall_s, 2),
         "warm_start": _warm_start(config, outcome),
+        "hopeless_device": outcome.hopeless_device or None,
+        "early_stop": early_stop_document(config, own),
         "reference": _reference(outcome, confirmations),
         "found": _network(confirmations) if confirmations else None,
         "nearest": None if confirmations or nearest is None else _network(_nearest(outcome, nearest)),
@@ -66,92 +61,9 @@ def document(
     }
 
 
-def summary_lines(result: Mapping[str, Any]) -> list[list[str]]:
-    """The table of the README: a header and one row for each device.
-
-    Columns: device, latency of reference and found with its interval, change, accuracy of both, change.
-    """
-    rows = [
-        ["device", "latency, reference -> found (95 % interval)", "change", "accuracy, published", "change"]
-    ]
-    reference, found, change = result["reference"], result["found"], result["change"]
-    for device, before in reference["latency_ms"].items():
-        after = found["latency_ms"][device]
-        percent = _claim(change["latency"][device])
-        rows.append(
-            [
-                device,
-                f"{before['median']:.3f} -> {after['median']:.3f} ms ({after['low']:.3f} to {after['high']:.3f}), "
-                f"{after['source']}",
-                percent,
-                f"{reference['accuracy']:.2f} -> {found['accuracy']:.2f} %",
-                f"{change['accuracy']:+.2f} points",
-            ]
-        )
-    return rows
-
-
-def _claim(change: Mapping[str, float]) -> str:
-    """The change in percent, unless it is finer than what the device can tell apart."""
-    resolution = change.get("resolution", 0.0)
-    if abs(change["value"]) < resolution:
-        return f"none beyond {100 * resolution:.1f} %, the device's resolution"
-    return f"{100 * change['value']:+.1f} %"
-
-
-def front_lines(result: Mapping[str, Any]) -> list[list[str]]:
-    """The front as a table: a header and one row for each network, by descending accuracy; empty without one."""
-    front = result.get("front", [])
-    if not front:
-        return []
-    devices = list(front[0]["latency_ms"])
-    return [_network_head(devices), *(_network_line(one, devices) for one in front)]
-
-
-def pick_lines(picks: Sequence[Mapping[str, Any]], device: str) -> list[list[str]]:
-    """One device's picks as a table: a header and one row for each, by descending accuracy."""
-    rows = [[one["role"], str(one["stands_for"]), *_network_line(one, [device])] for one in picks]
-    return [["picked as", "stands for", *_network_head([device])], *rows]
-
-
-def soft_cap_lines(result: Mapping[str, Any]) -> list[str]:
-    """A sentence for each soft cap: what the found network pays."""
-    return [
-        f"soft cap latency_ms:{one['device']}: {one['over_ms']:.4g} ms over {one['limit_ms']:.4g} ms at "
-        f"{one['price']:.4g} points a millisecond: {one['points']:.3g} points of accuracy"
-        for one in result.get("soft_caps", ())  # older documents have none
-    ]
-
-
-def statistic_lines(result: Mapping[str, Any]) -> list[str]:
-    """A sentence for each device: which statistic its latencies are, and why."""
-    return [
-        f"{device}: latencies are {one['statistic']} ({one['reason']})"
-        for device, one in result.get("statistics", {}).items()  # older documents have none
-    ]
-
-
 def network_of(outcome: SearchOutcome, text: str) -> dict[str, Any]:
     """An evaluated network as the document shows it: by its confirmations, or else by its latest trial."""
     return _network(_confirmations(outcome, text) or _nearest(outcome, text))
-
-
-def _network_head(devices: Sequence[str]) -> list[str]:
-    return ["network", "accuracy", *(f"{one} (95 % interval)" for one in devices), "M MACs", "M parameters"]
-
-
-def _network_line(network: Mapping[str, Any], devices: Sequence[str]) -> list[str]:
-    latencies = [network["latency_ms"][device] for device in devices]
-    return [
-        network["architecture"],
-        f"{network['accuracy']:.2f} %",
-        *(
-            f"{one['median']:.3f} ms ({one['low']:.3f} to {one['high']:.3f}), {one['source']}"
-            for one in latencies
-        ),
-        f"{network['macs'] / 1e6:.1f}",
-        f"{network['params'] / 1e6:.2f}",
-    ]
 
 
 def _warm_start(config: SearchConfig, outcome: SearchOutcome) -> dict[str, Any] | None:

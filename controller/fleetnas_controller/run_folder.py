@@ -1,6 +1,6 @@
 """The folder of one search: who may write in it, and what lies where."""
 
-__all__ = ["RunFolder", "free_name"]
+__all__ = ["NameTakenError", "RunFolder", "free_name"]
 
 import fcntl
 import re
@@ -20,6 +20,10 @@ from fleetnas_search_spaces.errors import (
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEM_LENGTH = 56  # which leaves room for a number
+
+
+class NameTakenError(AlreadyExistsError):
+    """A search has the name; nothing was touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,9 @@ class RunFolder:
         The lock goes with the process, however it ends.
 
         Raises:
-            AlreadyExistsError: There is a search of that name and ``resume`` is false.
+            NameTakenError: There is a search of that name, or one is being begun, and ``resume`` is false.
             NotFoundError: There is none and ``resume`` is true.
-            FailedPreconditionError: Another process is working on it now.
+            FailedPreconditionError: Another process is working on it now, and ``resume`` is true.
         """
         if resume:
             self.require()
@@ -90,11 +94,12 @@ class RunFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise FailedPreconditionError(
+                kind = FailedPreconditionError if resume else NameTakenError
+                raise kind(
                     f"another process is running the search '{self.path.name}'; wait for it or use another name."
                 ) from error
             if not resume and self.store.exists():
-                raise AlreadyExistsError(
+                raise NameTakenError(
                     f"a search '{self.path.name}' exists; go on with --resume, or give another --name."
                 )
             yield

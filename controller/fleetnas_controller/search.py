@@ -2,12 +2,15 @@
 
 __all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome"]
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
+from fleetnas_controller.evaluation import Evaluation, told_accuracy
+from fleetnas_controller.hopeless_caps import HopelessLatency
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
@@ -37,7 +40,7 @@ from fleetnas_controller.warm_start import EarlierTrials
 from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.errors import FleetNASError, UnavailableError
+from fleetnas_search_spaces.errors import UnavailableError
 from fleetnas_training.accuracy import AccuracySource
 
 _WAIT_S = 60.0
@@ -77,6 +80,7 @@ class SearchOutcome:
         found: Text form of the answer; None when no confirmed architecture keeps the caps.
         ranking: Evaluated architectures in text form, the best first.
         front: Text forms of the front by descending accuracy, where one was searched.
+        hopeless_device: The device whose latency cap no network can keep, so that the search ended early; else empty.
         reference_ms: By device, the reference's latency at the start; what relative caps were shares of.
     """
 
@@ -87,6 +91,7 @@ class SearchOutcome:
     trials: tuple[Trial, ...]
     front: tuple[str, ...] = ()
     soft: tuple[SoftCap, ...] = ()
+    hopeless_device: str = ""
 
 
 class Search:
@@ -122,7 +127,7 @@ class Search:
     ) -> None:
         self._config = config
         self._space = space
-        self._accuracy = accuracy
+        self._evaluation = Evaluation(accuracy, space, config.early_stop)
         self._make_strategy = make_strategy
         self._trials = trials
         self._fleet = fleet
@@ -137,6 +142,7 @@ class Search:
         self._pending: dict[int, PendingTrial] = {}
         self._records: dict[int, list[MeasurementRecord]] = {}
         self._models = {device: LatencyModel(space) for device in config.devices}
+        self._hopeless = HopelessLatency(space, ())
         self._reference_ms: dict[str, float] = {}
 
     def run(self, capacity: int = 1) -> SearchOutcome:
@@ -155,7 +161,7 @@ class Search:
         problem = Problem(
             self._space,
             caps,
-            accuracy_noise=self._accuracy.noisy,
+            accuracy_noise=self._evaluation.noisy,
             costs=costs(self._config),
             worst_accuracy=worst_accuracy_percent(self._config),
             soft=soft_limits(self._config),
@@ -193,6 +199,7 @@ class Search:
             trials=tuple(self._all[number] for number in sorted(self._all)),
             front=front,
             soft=problem.soft,
+            hopeless_device=self._hopeless.device,
         )
 
     def _run_phase(
@@ -209,7 +216,7 @@ class Search:
                 self._begin(trial)
         while True:
             begun = sum(one.phase is phase for one in self._all.values())
-            while len(self._pending) < capacity and begun < count:
+            while len(self._pending) < capacity and begun < count and not self._hopeless.device:
                 self._begin(self._propose(phase, propose()))
                 begun += 1
             if not self._pending:
@@ -275,20 +282,11 @@ class Search:
 
     def _evaluated(self, pending: PendingTrial) -> Trial:
         trial, faults = pending.trial, pending.faults()
-        done = replace(trial, readings=dict(pending.readings), finish_time=self._now_s())
+        done = replace(trial, readings=dict(pending.readings))
         if faults:
             fault = "; ".join(f"{device}: {reason}" for device, reason in faults.items())
-            return replace(done, state=TrialState.FAILED, fault=fault)
-        try:
-            accuracy = self._accuracy.evaluate(self._space.parse(trial.architecture), trial.number)
-        except FleetNASError as error:
-            return replace(done, state=TrialState.FAILED, fault=str(error))
-        return replace(
-            done,
-            state=TrialState.FINISHED,
-            accuracy=accuracy.value_percent,
-            accuracy_source=f"{accuracy.source} ({accuracy.fidelity})",
-        )
+            return replace(done, state=TrialState.FAILED, fault=fault, finish_time=self._now_s())
+        return replace(self._evaluation.evaluated(done), finish_time=self._now_s())
 
     def _confirm(self, ranking: Sequence[str], front: Sequence[str]) -> None:
         """Measures the best again, alone and longer, until one is sure or the budget is spent; of a front, many."""
@@ -299,6 +297,8 @@ class Search:
                 return next_of_front(front, done, self._config.confirming_count)
             return next_confirmation(ranking, done, self._keeps)
 
+        if self._hopeless.device:
+            return
         for begun in range(1, self._config.confirming_count + 1):
             text = following()
             known = sum(one.phase is TrialPhase.CONFIRM for one in self._all.values())
@@ -323,6 +323,7 @@ class Search:
         for device, reading in trial.readings.items():
             assert reading.latency_ms is not None  # no fault, so there is one
             self._reference_ms[device] = reading.latency_ms.value
+        self._hopeless = HopelessLatency(self._space, limits(self._config, self._reference_ms))
         stored = self._in_order(TrialPhase.EARLIER)
         earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
         self._all.update({one.number: one for one in earlier.usable})
@@ -346,7 +347,8 @@ class Search:
                 self._tell(strategy, trial)
 
     def _tell(self, strategy: Strategy, trial: Trial) -> None:
-        strategy.tell(self._outcome(trial), self._rng("tell", trial.number))
+        outcome = replace(self._outcome(trial), accuracy=told_accuracy(trial))
+        strategy.tell(outcome, self._rng("tell", trial.number))
 
     def _outcome(self, trial: Trial) -> Outcome:
         return outcome_of(self._space, trial, self._readings(trial))
@@ -357,9 +359,12 @@ class Search:
     def _learn(self, trial: Trial) -> None:
         if not self._reference_ms:
             return
+        self._evaluation.learn(trial)
         architecture = self._space.parse(trial.architecture)
-        for device, reading in self._readings(trial).items():
+        readings = self._readings(trial)
+        for device, reading in readings.items():
             self._models[device].observe([architecture], [reading.value], [reading.std])
+        self._hopeless.learned(self._models, {device: one.value for device, one in readings.items()})
 
     def _predicted(self, architecture: Architecture) -> dict[str, tuple[float, float]]:
         known = {
@@ -371,9 +376,18 @@ class Search:
 
     def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
-            return tuple(self._space.format(one) for one in strategy.rank())
+            ranked = (self._space.format(one) for one in strategy.rank())
+            stopped = self._never_finished()
+            return tuple(text for text in ranked if text not in stopped)
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in rank_observed(outcomes, problem.caps, problem.soft))
+
+    def _never_finished(self) -> set[str]:
+        """Architectures whose trainings were all ended early."""
+        texts: dict[TrialState, set[str]] = defaultdict(set)
+        for one in self._all.values():
+            texts[one.state].add(one.architecture)
+        return texts[TrialState.STOPPED] - texts[TrialState.FINISHED]
 
     def _front(
         self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]

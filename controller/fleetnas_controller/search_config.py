@@ -42,6 +42,8 @@ class SearchConfig:
         start_from: Architectures to propose first, in the space's text form.
         warm_start: An earlier search whose trials are taken over: its name in the folder of the runs, or the path of
             its folder or store; empty: none.
+        early_stop: A rule of ``staged_training.RULES`` that ends trainings which promise too little; empty: all are
+            trained to the end.
         budget: Evaluations in all: the reference, the search, and the confirmations at the end.
         strategy_options: The strategy's own parameters.
     """
@@ -63,6 +65,7 @@ class SearchConfig:
     objectives: tuple[str, ...] = ()
     start_from: tuple[str, ...] = ()
     warm_start: str = ""
+    early_stop: str = ""
     budget: int = 100
     seed: int = 0
     strategy_options: Mapping[str, str] = field(default_factory=dict)
@@ -124,6 +127,8 @@ class SearchConfig:
         """Inverse of ``to_json``; DataLossError when the text is none of its making."""
         try:
             values = json.loads(text)
+            if not isinstance(values, dict):
+                raise TypeError(f"{type(values).__name__} instead of an object")
             known = {one.name for one in fields(cls)}
             unknown = sorted(set(values) - known)
             if unknown:
@@ -133,7 +138,7 @@ class SearchConfig:
                 )
             lists = {name: tuple(values.get(name, ())) for name in ("devices", "objectives", "start_from")}
             return cls(**{**values, **lists})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataLossError(f"the stored search is unreadable ({error}).") from error
 
     def differences(self, other: "SearchConfig") -> tuple[str, ...]:

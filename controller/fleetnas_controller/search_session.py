@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.asking import default_statistic, device_selector, measurement_plan, named_devices
-from fleetnas_controller.caps import soft_limits
+from fleetnas_controller.caps import limits, soft_limits
 from fleetnas_controller.chosen_statistics import choose_statistics
 from fleetnas_controller.credentials import find_credentials
+from fleetnas_controller.evaluation import check_accuracy_source
+from fleetnas_controller.hopeless_caps import check_exact_caps
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.progress import SearchProgress
@@ -29,7 +31,8 @@ from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem
 from fleetnas_controller.table_recorder import TableRecorder
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial, TrialPhase, Trials
+from fleetnas_controller.trial_store import SqliteTrials
+from fleetnas_controller.trials import SearchRecord, Trial, TrialPhase, Trials
 from fleetnas_controller.warm_start import read_earlier, start_architectures
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import (
@@ -103,6 +106,8 @@ class SearchSession:
             if stored:
                 return dict(stored)
             with SearchProgress(config, quiet=quiet) as progress:
+                if not (config.seeks_front or limits(config, dict.fromkeys(config.devices, 1.0))):
+                    progress.say("no cap is given: the most accurate network wins, however slow or large")
                 return self._search(config, trials, progress)
 
     def _check_reach(self, config: SearchConfig) -> None:
@@ -219,6 +224,10 @@ class SearchSession:
         elif self._settings.core is not None:
             arguments += ["--core", str(self._settings.core)]
         unknown = [one for one in config.devices if one != device]
+        if unknown == ["replay"]:
+            raise InvalidArgumentError(
+                f"the search '{config.name}' plays a latency table: give it with --replay TABLE.csv, on --resume too."
+            )
         if unknown:
             raise NotFoundError(
                 f"no device '{unknown[0]}' in the embedded fleet (devices of another want its --controller); "
@@ -284,7 +293,8 @@ def check_config(config: SearchConfig) -> None:
         NotFoundError, InvalidArgumentError, FailedPreconditionError: One of them cannot be used.
     """
     space = space_of(config.space)
-    accuracy_source(config.accuracy).evaluate(space.reference, 0)  # of another space, it has none
+    check_accuracy_source(accuracy_source(config.accuracy), config, space)
+    check_exact_caps(config, space)
     start_architectures(config, space)
     problem = Problem(
         space, costs=costs(config), worst_accuracy=worst_accuracy_percent(config), soft=soft_limits(config)

@@ -86,7 +86,7 @@ def _wait_for_predecessor(lock: Path) -> None:
 def _begun(store: Path, name: str) -> bool:
     """Whether a search was stored there; a store that a kill left without one is put out of the way."""
     from fleetnas_controller.storage import open_database, storage_errors
-    from fleetnas_controller.trials import SqliteTrials
+    from fleetnas_controller.trial_store import SqliteTrials
     from fleetnas_search_spaces.errors import NotFoundError
 
     if not store.exists():

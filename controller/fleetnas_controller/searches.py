@@ -26,15 +26,18 @@ from fleetnas_controller.search_runner import Ended, RunsSearches
 from fleetnas_controller.search_session import check_config
 from fleetnas_controller.search_store import SearchStore, ToldTrial
 from fleetnas_controller.told_search import ToldSearch
-from fleetnas_controller.trials import Trial, TrialPhase, read_trials
+from fleetnas_controller.trial_store import read_trials
+from fleetnas_controller.trials import Trial, TrialPhase
 from fleetnas_latency.statistics import Estimate
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
     NotFoundError,
+    PermissionDeniedError,
     near_names,
 )
 from fleetnas_search_spaces.registry import space as space_of
+from fleetnas_training.training_command import TRAINING
 
 _TOLD_SOURCE = "told by a client"
 
@@ -84,6 +87,11 @@ class SearchBook:
             self._store.put_search(search)
             self._told[name] = (search, told)
         else:
+            if config.accuracy.startswith(TRAINING):
+                raise PermissionDeniedError(
+                    f"'{config.accuracy}' would run a program on the controller: run 'fleetnas search --controller "
+                    "ADDR' where the program is, or create an open search and tell it the accuracies."
+                )
             check_config(config)
             if config.warm_start:
                 RunFolder.of(self._runs_dir, config.warm_start).require()
@@ -122,6 +130,10 @@ class SearchBook:
         self._told.pop(search.name, None)
         self._runner.cancel(search.config.name)
         return self.get(name)
+
+    def told(self, name: str) -> ToldSearch:
+        """An open search; errors as ``propose``."""
+        return self._open(name)[1]
 
     def propose(self, name: str, worker: str = "") -> TrialInfo:
         """See ``ToldSearch.propose``; FailedPreconditionError unless the search is open."""

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import grpc.aio as aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection
 
 from fleetnas_controller.agent_sessions import AgentSessions
 from fleetnas_controller.artifacts import ArtifactFolder
@@ -26,6 +23,7 @@ from fleetnas_controller.grants import GrantBook
 from fleetnas_controller.health import HealthSettings
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.health_store import SqliteHealthStore
+from fleetnas_controller.introspection import add_health_and_reflection
 from fleetnas_controller.latency_answers import LatencyBook
 from fleetnas_controller.listeners import Listeners
 from fleetnas_controller.listening import Tls, parse_address
@@ -50,19 +48,12 @@ from fleetnas_controller.sessions import SessionHub
 from fleetnas_controller.storage import storage_errors
 from fleetnas_controller.traces import open_traces
 from fleetnas_protos.v1 import (
-    access_pb2,
     access_pb2_grpc,
-    artifact_pb2,
     artifact_pb2_grpc,
-    device_pb2,
     device_pb2_grpc,
-    fleet_pb2,
     fleet_pb2_grpc,
-    latency_pb2,
     latency_pb2_grpc,
-    measurement_pb2,
     measurement_pb2_grpc,
-    search_pb2,
     search_pb2_grpc,
 )
 from fleetnas_search_spaces.errors import (
@@ -81,7 +72,6 @@ _LOCK_FILE = "controller.lock"
 _TICK_S = 0.25
 _STOP_GRACE_S = 1.0
 _MAX_MESSAGE_BYTES = 64 << 20
-_SERVICES = (access_pb2, artifact_pb2, fleet_pb2, device_pb2, latency_pb2, measurement_pb2, search_pb2)
 
 _OPTIONS = (
     # Without this a second controller would share the port and get half of the calls.
@@ -109,6 +99,8 @@ class ControllerServer:
         patience_s: How long a peer that connected may say nothing.
         pages: Serve pages for phones there; None for none.
         traced: Send OpenTelemetry spans where the standard OTEL_EXPORTER_OTLP_* variables say.
+        enduring: Go on when the disk is full, until there is space again; else whoever waits for a measurement hears
+            of it.
 
     Raises:
         FailedPreconditionError: Plain text on an address that others can reach, another controller serves the
@@ -128,10 +120,12 @@ class ControllerServer:
         metrics_listen: str = "",
         pages: PageSettings | None = None,
         traced: bool = False,
+        enduring: bool = True,
         clock: Callable[[], float] = time.time,
         patience_s: float = 10.0,
     ) -> None:
         self._address = parse_address(listen)
+        self._enduring = enduring
         encrypted = self._address.encrypted(tls)
         self.enroll_port = parse_address(f"{self._address.host}:{enroll_port}").port
         settings = settings or FleetSettings()
@@ -218,7 +212,7 @@ class ControllerServer:
         latency_pb2_grpc.add_LatencyServiceServicer_to_server(
             LatencyServicer(LatencyBook(runs_dir / "latency.db"), access), self._server
         )
-        self._add_health_and_reflection()
+        add_health_and_reflection(self._server)
 
     @property
     def encrypted(self) -> bool:
@@ -252,6 +246,11 @@ class ControllerServer:
         address = f"{self._address.host}:{port}"
         self._runner.begin(address, self._searches.started, self._searches.ended)
         return address
+
+    @property
+    def failure(self) -> FleetNASError | None:
+        """Why the store could not keep something; None while it keeps everything."""
+        return self._store.failure
 
     @property
     def metrics_address(self) -> str:
@@ -305,19 +304,8 @@ class ControllerServer:
             except FleetNASError as error:
                 # E.g. a full disk: nothing has changed, so the next tick may try again.
                 _log.error("the fleet's clock was held up: %s", error)
-
-    def _add_health_and_reflection(self) -> None:
-        servicer = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
-        names = [
-            service.full_name
-            for module in _SERVICES
-            for service in module.DESCRIPTOR.services_by_name.values()
-        ]
-        reflection.enable_server_reflection(
-            [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
-            self._server,
-        )
+            if self.failure is not None and not self._enduring:
+                self._hub.end_watches(self.failure)
 
 
 def _page_server(*parts: Any) -> "PageServer":

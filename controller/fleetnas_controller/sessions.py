@@ -5,8 +5,8 @@ __all__ = ["Session", "SessionHub", "Watch"]
 import asyncio
 from collections.abc import Callable
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import MeasurementRecord
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.wire import lease_to_pb, to_pb
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import (
@@ -71,31 +71,41 @@ class Watch:
 
     def __init__(self, wanted: Callable[[MeasurementRecord], bool]) -> None:
         self.wanted = wanted
-        self._queue: asyncio.Queue[MeasurementRecord] = asyncio.Queue()
-        self._missed = False
+        self._queue: asyncio.Queue[MeasurementRecord | None] = asyncio.Queue()
+        self._error: FleetNASError | None = None
 
     def put(self, record: MeasurementRecord) -> None:
-        if self._missed or not self.wanted(record):
+        if self._error is not None or not self.wanted(record):
             return
         if self._queue.qsize() >= _WATCH_BACKLOG:
+            self.end(
+                ResourceExhaustedError(f"{_WATCH_BACKLOG} changes were left unread. Watch again, and read.")
+            )
+        else:
+            self._queue.put_nowait(record)
+
+    def end(self, error: FleetNASError) -> None:
+        """Whoever reads hears of ``error``; the first reason stays."""
+        if self._error is None:
+            self._error = error
             # A watch with a hole is worth nothing, so what it holds may go at once.
-            self._missed = True
             while not self._queue.empty():
                 self._queue.get_nowait()
-        self._queue.put_nowait(record)
+            self._queue.put_nowait(None)
 
     async def next(self) -> tuple[MeasurementRecord, ...]:
         """What has changed since, in order; waits for a first change and gives up to 25 that are there.
 
         Raises:
             ResourceExhaustedError: The reader was too slow to hear of every change.
+            FleetNASError: What the watch was ended with.
         """
         records = [await self._queue.get()]
-        if self._missed:
-            raise ResourceExhaustedError(f"{_WATCH_BACKLOG} changes were left unread. Watch again, and read.")
         while len(records) < _WATCH_PART and not self._queue.empty():
             records.append(self._queue.get_nowait())
-        return tuple(records)
+        if self._error is not None:
+            raise self._error
+        return tuple(one for one in records if one is not None)
 
 
 class SessionHub:
@@ -154,7 +164,12 @@ class SessionHub:
         if device in self._sessions:
             self._sessions[device].end(DeadlineExceededError(f"{device} was {reason}. Connect again."))
 
+    def end_watches(self, error: FleetNASError) -> None:
+        for watch in self._watches:
+            watch.end(error)
+
     def end_all(self, error: FleetNASError) -> None:
+        """Ends the sessions."""
         for session in self._sessions.values():
             session.end(error)
 

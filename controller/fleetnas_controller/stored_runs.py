@@ -19,7 +19,7 @@ from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import open_database, storage_errors
 from fleetnas_controller.strategies.strategy import CapKind, Cost
-from fleetnas_controller.trials import SqliteTrials
+from fleetnas_controller.trial_store import SqliteTrials
 from fleetnas_controller.warm_start import usable_here
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.registry import space as space_of

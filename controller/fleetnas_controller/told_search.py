@@ -2,6 +2,7 @@
 
 __all__ = ["ToldSearch"]
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,6 +62,11 @@ class ToldSearch:
                 f"the latencies of '{config.warm_start}' are of no use where the controller measures nothing: leave "
                 "warm_start out, and give its best networks as start_from."
             )
+        if config.early_stop:
+            raise InvalidArgumentError(
+                f"the early stop '{config.early_stop}' is for trainings that the search follows, and here a client "
+                "trains: leave early_stop out."
+            )
         self._first = start_architectures(config, space)
         caps = limits(config, {})
         self._counted = any(one.kind is not CapKind.LATENCY_MS for one in caps)
@@ -73,6 +79,9 @@ class ToldSearch:
         self._open: dict[int, tuple[ToldTrial, Architecture]] = {}
         self._of_worker: dict[str, int] = {}
         self._count = self._ended_count = 0
+        self._chosen: Architecture | None = None
+        self.turn = asyncio.Lock()
+        """Held by whoever proposes or tells while others are served, for neither may happen within the other."""
         self._restore(store.trials(self._name))
 
     @property
@@ -87,6 +96,11 @@ class ToldSearch:
     def complete(self) -> bool:
         """Whether the whole budget was evaluated."""
         return self._ended_count >= self._config.budget
+
+    def prepare(self, worker: str = "") -> None:
+        """Chooses what ``propose`` will answer, which may take seconds. In any thread: the store is left alone."""
+        if worker not in self._of_worker and self._count < self._config.budget:
+            self._next()
 
     def propose(self, worker: str = "") -> ToldTrial:
         """A trial to evaluate: the one that ``worker`` holds, or a new one.
@@ -112,6 +126,7 @@ class ToldSearch:
             graph = self._space.graph(architecture)
             trial = replace(trial, macs=macs(graph), params=params(graph))
         self._store.put_trial(self._name, trial)
+        self._chosen = None
         self._count += 1
         self._hold(trial, architecture)
         return trial
@@ -151,10 +166,17 @@ class ToldSearch:
         del self._open[number]
         self._of_worker.pop(trial.worker, None)
         self._ended_count += 1
+        self._chosen = None
         self._tell(ended, architecture)
         return ended
 
     def _next(self) -> Architecture:
+        """The same until something is stored."""
+        if self._chosen is None:
+            self._chosen = self._choose()
+        return self._chosen
+
+    def _choose(self) -> Architecture:
         if self._count < len(self._first):
             return self._first[self._count]
         pending = [architecture for _, architecture in self._open.values()]

@@ -5,8 +5,8 @@ __all__ = ["FleetTraces", "open_traces"]
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementState
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
 if TYPE_CHECKING:

@@ -42,3 +42,8 @@ def m001_searches_and_trials(db: Database) -> None:
 def m002_bytes(db: Database) -> None:
     for name in ("model_bytes", "memory_bytes"):
         db.table("trials").add_column(name, int, not_null_default=0)
+
+
+@trial_migrations()
+def m003_curves(db: Database) -> None:
+    db.table("trials").add_column("curve", str, not_null_default="")

@@ -16,7 +16,8 @@ from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import storage_errors
 from fleetnas_controller.strategies.exact_caps import ExactCaps, exact_counts
 from fleetnas_controller.strategies.strategy import Outcome, Problem, Reading
-from fleetnas_controller.trials import DeviceReading, Trial, TrialPhase, TrialState, read_trials
+from fleetnas_controller.trial_store import read_trials
+from fleetnas_controller.trials import DeviceReading, Trial, TrialPhase, TrialState
 from fleetnas_latency.judgement import Verdict
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
@@ -88,6 +89,7 @@ def read_earlier(config: SearchConfig, space: SearchSpace, runs_dir: Path) -> tu
             number=place + 1,
             phase=TrialPhase.EARLIER,
             order=place,
+            curve=None,  # of another search's rule
             **exact_counts(space.graph(space.parse(one.architecture))),  # older versions counted less
         )
         for place, one in enumerate(ordered)

@@ -63,6 +63,8 @@ _MESSAGES: dict[type, type[Message]] = {
     jobs.MeasurementRequest: measurement_pb2.MeasurementRequest,
 }
 
+_MAX_FAULT_CHARACTERS = 2000
+
 # The first that fits wins, so children stand before their parents. A client maps back by the code alone.
 _CODES: tuple[tuple[type[errors.FleetNASError], grpc.StatusCode], ...] = (
     (errors.InvalidArgumentError, grpc.StatusCode.INVALID_ARGUMENT),
@@ -206,7 +208,9 @@ def outcome_of_report(report: fleet_pb2.Report) -> Measurement | jobs.Fault:
     if kind == "result":
         return record_from_pb(report.result, Measurement)
     if kind == "fault":
-        return record_from_pb(report.fault, jobs.Fault)
+        fault = record_from_pb(report.fault, jobs.Fault)
+        # It goes into the store and into every log: a line, whoever wrote it.
+        return replace(fault, message=" ".join(fault.message[:_MAX_FAULT_CHARACTERS].split()))
     raise errors.InvalidArgumentError("the report holds neither a result nor a fault. Send one of them.")
 
 

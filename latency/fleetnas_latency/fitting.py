@@ -19,6 +19,8 @@ from fleetnas_latency.repository import (
 )
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
+from fleetnas_search_spaces.choices import check_architecture
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
 def fit(table: LatencyRepository, target: Target, space: SearchSpace) -> LatencyModel:
@@ -46,10 +48,13 @@ def good_networks(
         for one in table.observations(target, space.name)
         if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
     ]
+    # A key that is none of the space, out of a file of others, teaches nothing; it must not end every prediction.
+    named = {one.key: _architecture(one.key, space) for one in usable}
+    usable = [one for one in usable if named[one.key] is not None]
     usual_ms = _usual_anchor_ms(usable)
     drifts = anchor_drifts(usable)
     values = [_latency_ms(one, usual_ms, drifts.get(one.measurement_id, 0.0)) for one in usable]
-    architectures = [architecture_from_key(one.key) for one in usable]
+    architectures = [found for one in usable if (found := named[one.key]) is not None]
     return architectures, [value for value, _ in values], [std for _, std in values]
 
 
@@ -75,6 +80,16 @@ def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]
         )
         for one in model.coverage()
     )
+
+
+def _architecture(key: str, space: SearchSpace) -> Architecture | None:
+    """None for a key of no architecture of the space."""
+    try:
+        found = architecture_from_key(key)
+        check_architecture(found, space)
+    except InvalidArgumentError:
+        return None
+    return found
 
 
 def _usual_anchor_ms(observations: Sequence[Observation]) -> dict[str, float]:

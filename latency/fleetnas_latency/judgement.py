@@ -15,6 +15,7 @@ from fleetnas_latency.operator_times import OperatorTime
 from fleetnas_latency.plan import Plan
 from fleetnas_latency.rounds import Shift, estimate_rounds, largest_shift
 from fleetnas_latency.sampling import RawMeasurement, RunSeries, StopReason
+from fleetnas_latency.speeds import two_speeds
 from fleetnas_latency.statistics import Estimate, RoundSamples, Series, Statistic, estimate, ratio_estimate
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
@@ -198,6 +199,13 @@ def _not_converged(raw: RawMeasurement, measured: Estimate, plan: Plan) -> _Find
     run_count = len(raw.candidate.wall_ms)
     done = f"{run_count} runs in {raw.round_count} rounds and {raw.sampling_duration_s:.1f} s"
     if not plan.is_met_by(measured):
+        speeds = two_speeds(raw.candidate.by_round(plan.statistic), plan.level)
+        if speeds is not None:
+            return Verdict.NOT_CONVERGED, (
+                f"the device changes between two speeds, {speeds.gap:.1%} apart ({speeds.change_count} changes in "
+                f"{done}), slow for {speeds.low_share:.0%} to {speeds.high_share:.0%} of the time: fix its "
+                "frequency or allow more time"
+            )
         more = "more runs" if raw.stop_reason is StopReason.RUN_CAP else "more time"
         return Verdict.NOT_CONVERGED, (
             f"the interval is +-{measured.relative_half_width:.1%} after {done}, asked was "

@@ -16,6 +16,8 @@ from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.operators import Operator
 
+_NORMAL_95 = 1.96
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -24,10 +26,23 @@ class Prediction:
     Attributes:
         mean_ms, std_ms: Shape ``(N,)``; the standard deviation is that of the network's true latency, what the
             blocks do not explain included.
+        factor: Shape ``(N,)``, of a guess, whose error is a factor: 95 % of the latencies lie between the mean, which
+            is then a median, over it and times it. None: the error is a sum.
     """
 
     mean_ms: NDArray[np.float64]
     std_ms: NDArray[np.float64]
+    factor: NDArray[np.float64] | None = None
+
+    @property
+    def low_ms(self) -> NDArray[np.float64]:
+        """Lower end of the 95 % interval, shape ``(N,)``."""
+        return self.mean_ms - _NORMAL_95 * self.std_ms if self.factor is None else self.mean_ms / self.factor
+
+    @property
+    def high_ms(self) -> NDArray[np.float64]:
+        """Upper end of the 95 % interval, shape ``(N,)``."""
+        return self.mean_ms + _NORMAL_95 * self.std_ms if self.factor is None else self.mean_ms * self.factor
 
 
 @dataclass(frozen=True, slots=True)

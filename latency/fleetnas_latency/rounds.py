@@ -4,19 +4,21 @@ __all__ = ["Shift", "estimate_rounds", "inflation", "largest_shift"]
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetnas_latency.speeds import two_speeds
 from fleetnas_latency.statistics import Estimate, RoundSamples, estimate_sorted, student_quantile
 
 _FEWEST_BATCHES = 6
 _MOST_BATCHES = 12
 _SHIFT_DEVIATIONS = 4.0
 _INFLATION_DEVIATIONS = 1.0
+_CORRELATION_DEVIATIONS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,32 @@ def estimate_rounds(
     """The quantile of all runs, with an interval that knows that runs of one moment resemble each other.
 
     The order-statistic interval is exact for independent runs; with two speeds of 50 ms each it covered 67 %
-    instead of 95 % (``benchmarks/statistics_sim.py``), since a round is then nearly one observation.
+    instead of 95 % (``benchmarks/statistics_sim.py``), since a round is then nearly one observation. Where the
+    rounds fall into two speeds, the interval holds what either end of the slow one's share would give.
 
     Raises:
         InvalidArgumentError: ``quantile`` or ``level`` is outside (0, 1).
     """
     ordered = sorted(chain.from_iterable(rounds))
     plain = estimate_sorted(ordered, quantile, level, tick)
+    wide = plain
     factor = inflation(rounds, plain.value)
-    if factor == 1.0:
-        return plain
-    # The factor comes from so few batches that their number widens the interval once more.
-    freedom = min(len(rounds), _MOST_BATCHES) - 1
-    tail = 0.5 + level / 2.0
-    factor *= (student_quantile(tail, freedom) / NormalDist().inv_cdf(tail)) ** 2
-    return estimate_sorted(ordered, quantile, level, tick, factor)
+    if factor > 1.0:
+        # The factor comes from so few batches that their number widens the interval once more.
+        freedom = min(len(rounds), _MOST_BATCHES) - 1
+        tail = 0.5 + level / 2.0
+        factor *= (student_quantile(tail, freedom) / NormalDist().inv_cdf(tail)) ** 2
+        wide = estimate_sorted(ordered, quantile, level, tick, factor)
+    speeds = two_speeds(rounds, level)
+    if speeds is None:
+        return wide
+    low, high = (speeds.quantile(rounds, quantile, one) for one in (speeds.low_share, speeds.high_share))
+    value = plain.value
+    return replace(
+        plain,
+        low=min(wide.low, value - math.hypot(value - min(low, value), value - plain.low)),
+        high=max(wide.high, value + math.hypot(max(high, value) - value, plain.high - value)),
+    )
 
 
 def inflation(rounds: RoundSamples, value: float) -> float:
@@ -120,9 +133,23 @@ def _rank_deviations(rounds: RoundSamples) -> NDArray[np.float64]:
     freedom = max(len(rounds) - 2, 1)
     factor = between / freedom / variance
     factor = np.where(factor > _by_chance(freedom), factor, 1.0)
+    factor *= _persistence(left)
     spread = np.sqrt(variance * factor * (1.0 / count + 1.0 / (sizes.sum() - count)))
     deviations: NDArray[np.float64] = (after - before) / spread
     return deviations
+
+
+def _persistence(left: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much the variance of a mean grows because neighbouring rounds resemble each other, 1 or more.
+
+    Shape (splits, rounds) to (splits,). Of a first-order autoregression, where chance does not explain it.
+    """
+    squares = (left**2).sum(axis=1)
+    correlation = (left[:, 1:] * left[:, :-1]).sum(axis=1) / np.maximum(squares, 1e-12)
+    correlation = np.clip(correlation, 0.0, 0.9)
+    clear = correlation > _CORRELATION_DEVIATIONS / math.sqrt(left.shape[1])
+    factor: NDArray[np.float64] = np.where(clear, (1.0 + correlation) / (1.0 - correlation), 1.0)
+    return factor
 
 
 def _middle_ranks(samples: NDArray[np.float64]) -> NDArray[np.float64]:

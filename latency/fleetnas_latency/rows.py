@@ -1,8 +1,17 @@
 """Dataclasses of the latency table as rows, both ways."""
 
-__all__ = ["from_entry", "from_observation", "from_target", "to_entry", "to_observation", "to_target"]
+__all__ = [
+    "damage",
+    "from_entry",
+    "from_observation",
+    "from_target",
+    "to_entry",
+    "to_observation",
+    "to_target",
+]
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fleetnas_latency.judgement import Verdict
@@ -10,9 +19,21 @@ from fleetnas_latency.operator_text import operator_from_json, operator_to_json
 from fleetnas_latency.repository import EntrySource, LatencyEntry, Observation, ObservationKind
 from fleetnas_latency.statistics import Estimate
 from fleetnas_latency.target import Target
+from fleetnas_search_spaces.errors import DataLossError
 from fleetnas_search_spaces.operators import Operator, Precision
 
 Row = Mapping[str, Any]
+
+
+@contextmanager
+def damage() -> Iterator[None]:
+    """Raises DataLossError where a stored row says what none of ours says."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataLossError(
+            f"a row of the latency table is damaged ({error}): put the file aside, or restore a copy of it."
+        ) from error
 
 
 def from_target(target: Target) -> dict[str, Any]:
@@ -79,7 +100,7 @@ def to_observation(row: Row, target: Target) -> Observation:
         target=target,
         kind=ObservationKind(row["kind"]),
         key=row["entry_key"],
-        latency=Estimate(row["value_ms"], row["low_ms"], row["high_ms"], row["level"]),
+        latency=Estimate(*(float(row[name]) for name in ("value_ms", "low_ms", "high_ms", "level"))),
         verdict=Verdict(row["verdict"]),
         created_time=row["created_time"],
         space=row["space"],

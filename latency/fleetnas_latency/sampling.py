@@ -22,6 +22,8 @@ from fleetnas_latency.statistics import Series, Statistic, estimate_sorted
 from fleetnas_latency.warmup import WarmUp, clock_tick_ms, loop_count, warm_up
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
+_LOOKS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class RunSeries:
@@ -172,13 +174,19 @@ def stop_reason(timed: "TimedSeries", round_count: int, duration_s: float, plan:
         and round_count >= plan.min_round_count
         and duration_s >= plan.min_duration_s
     )
-    if enough and timed.is_narrow(plan):
+    capped = duration_s >= plan.max_duration_s or timed.run_count >= plan.max_run_count
+    if enough and (capped or _is_due(round_count)) and timed.is_narrow(plan):
         return StopReason.CONVERGED
     if duration_s >= plan.max_duration_s:
         return StopReason.DURATION_CAP
     if timed.run_count >= plan.max_run_count:
         return StopReason.RUN_CAP
     return None
+
+
+def _is_due(round_count: int) -> bool:
+    """Whether the interval is looked at: once in each twentieth more rounds, since every look may stop by luck."""
+    return round_count % max(1, round_count // _LOOKS) == 0
 
 
 def _round_shape(inference_ms: float, inner_count: int, plan: Plan, share: float) -> tuple[int, int]:

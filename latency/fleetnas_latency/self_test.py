@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import median
+from statistics import NormalDist, median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetnas_latency.judgement import Measurement, Verdict
 from fleetnas_latency.rounds import estimate_rounds
@@ -18,6 +19,8 @@ from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _FEWEST_NETWORKS = 5
 _LEVEL = 0.95
+# Deviations; two sessions that move every network alike would ask for 12.7, with which a self-test told nothing.
+_WIDEST = 6.0
 # Wall time is what a user waits for: another statistic has to repeat clearly better to become the headline.
 _CLEARLY = 0.7
 
@@ -155,13 +158,12 @@ def _agreement(
     logs = np.log([[values[row][name].value for name in names] for row in range(len(sessions))])
     pairs = list(combinations(range(len(sessions)), 2))
     variance = float(np.var(logs, axis=0, ddof=1).mean())
-    freedom = len(names) * (len(sessions) - 1)
     gaps = np.concatenate([abs(logs[one] - logs[other]) for one, other in pairs])
-    # Gaps have longer tails than the normal distribution: by the deviation alone 8 % of held-out ones were beyond.
-    resolution = max(
-        student_quantile(0.5 + _LEVEL / 2.0, freedom) * math.sqrt(2.0 * variance),
-        float(np.quantile(gaps, _LEVEL)),
-    )
+    quantile = min(student_quantile(0.5 + _LEVEL / 2.0, _freedom(logs, variance)), _WIDEST)
+    # Gaps have longer tails than the normal distribution, and so few sessions show only a part of them.
+    tail = min(_LEVEL + 0.5 * math.sqrt(_LEVEL * (1.0 - _LEVEL) / len(gaps)), 1.0)
+    normal = NormalDist().inv_cdf(0.5 + _LEVEL / 2.0)
+    resolution = max(quantile * math.sqrt(2.0 * variance), float(np.quantile(gaps, tail)) * quantile / normal)
     alarms = [_differ(values[first][name], values[second][name]) for first, second in pairs for name in names]
     return Agreement(
         statistic,
@@ -172,6 +174,19 @@ def _agreement(
         resolution=resolution,
         false_alarm_rate=sum(alarms) / len(alarms),
     )
+
+
+def _freedom(logs: NDArray[np.float64], variance: float) -> int:
+    """Degrees of freedom of the mean variance: networks that a session moves together count as fewer.
+
+    Args:
+        logs: Shape (sessions, networks).
+    """
+    session_count, network_count = len(logs), len(logs[0])
+    common = network_count * float(np.var(logs.mean(axis=1), ddof=1)) - variance
+    correlation = min(max(common / ((network_count - 1) * variance), 0.0), 1.0) if variance > 0.0 else 0.0
+    independent = network_count * (session_count - 1)
+    return max(int(independent / (1.0 + (network_count - 1) * correlation**2)), session_count - 1)
 
 
 def _value(measured: Measurement, statistic: Statistic, relative: bool) -> Estimate:

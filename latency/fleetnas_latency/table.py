@@ -1,7 +1,9 @@
 """The latency table in SQLite."""
 
-__all__ = ["LatencyTable", "open_table"]
+__all__ = ["LatencyTable", "open_table", "open_table_to_read"]
 
+import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FleetNASError,
     NotFoundError,
+    UnavailableError,
     near_names,
 )
 
@@ -53,10 +56,14 @@ class LatencyTable:
             " ORDER BY created_time, measurement_id",
             (target.key, space, space),
         )
-        return tuple(rows.to_observation(row, target) for row in found)
+        with rows.damage():
+            return tuple(rows.to_observation(row, target) for row in found)
 
     def targets(self) -> tuple[Target, ...]:
-        return tuple(rows.to_target(row) for row in self._select("SELECT * FROM targets ORDER BY target_key"))
+        with rows.damage():
+            return tuple(
+                rows.to_target(row) for row in self._select("SELECT * FROM targets ORDER BY target_key")
+            )
 
     def put_entries(self, target: Target, space: str, entries: Sequence[LatencyEntry]) -> None:
         with store_errors(_PLACE), writing(self._db):
@@ -72,7 +79,8 @@ class LatencyTable:
             "SELECT * FROM latency_entries WHERE target_key = ? AND space = ? ORDER BY entry_key",
             (target.key, space),
         )
-        return tuple(rows.to_entry(row) for row in found)
+        with rows.damage():
+            return tuple(rows.to_entry(row) for row in found)
 
     def query(self, target: Target, key: str) -> LatencyEntry:
         measured = self._select(
@@ -81,14 +89,16 @@ class LatencyTable:
             (target.key, key, Verdict.OK),
         )
         if measured:
-            return _combined([rows.to_observation(row, target) for row in measured])
+            with rows.damage():
+                return _combined([rows.to_observation(row, target) for row in measured])
         # Several spaces may have learned the same block; the best known one answers.
         learned = self._select(
             "SELECT * FROM latency_entries WHERE target_key = ? AND entry_key = ? ORDER BY std_ms LIMIT 1",
             (target.key, key),
         )
         if learned:
-            return rows.to_entry(learned[0])
+            with rows.damage():
+                return rows.to_entry(learned[0])
         raise NotFoundError(self._not_found(target, key))
 
     def _put(self, observation: Observation) -> bool:
@@ -155,6 +165,29 @@ def open_table(path: Path) -> LatencyTable:
         if db is not None:
             db.close()
         raise
+
+
+def open_table_to_read(path: Path) -> LatencyTable:
+    """``open_table``, and where the medium cannot be written a table that only answers.
+
+    Raises:
+        As ``open_table``; also when another process left writes beside the file that only a writer could take in.
+    """
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return open_table(path) if writable else _open_unchanging(path)
+
+
+def _open_unchanging(path: Path) -> LatencyTable:
+    """SQLite makes no file beside one that is said never to change; so it would miss what a log beside it holds."""
+    log = path.with_name(path.name + "-wal")
+    if log.is_file() and log.stat().st_size:
+        raise UnavailableError(
+            f"'{path}' has writes in '{log.name}' that cannot be taken in where nothing may be written: copy both "
+            "files to a folder of your own and give that table."
+        )
+    with store_errors(f"'{path}'"):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    return LatencyTable(Database(connection))
 
 
 def _combined(observations: Sequence[Observation]) -> LatencyEntry:

@@ -17,13 +17,22 @@ from numpy.typing import NDArray
 
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.builder import GraphBuilder, Tensor
-from fleetnas_search_spaces.cell_201 import EDGES, OPERATION_NAMES, cell_features, representative
+from fleetnas_search_spaces.cell_201 import (
+    CONV_3,
+    EDGES,
+    NONE,
+    OPERATION_NAMES,
+    POOL,
+    SKIP,
+    cell_features,
+    representative,
+)
+from fleetnas_search_spaces.cell_signal import signal_features
 from fleetnas_search_spaces.choices import check_architecture, mutate_choices, parse_choices, sample_choices
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.graph import Graph
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 
-_NONE, _SKIP, _CONV_1, _CONV_3, _POOL = range(5)
 _WIDTHS = (16, 32, 64)
 _CELLS_PER_STAGE = 5
 _CLASSES = 10
@@ -48,7 +57,7 @@ class NASBench201:
     @property
     def reference(self) -> Architecture:
         """The largest cell, 3 x 3 convolutions everywhere."""
-        return self._made((_CONV_3,) * len(EDGES))
+        return self._made((CONV_3,) * len(EDGES))
 
     def sample(self, rng: Random) -> Architecture:
         return self._made(sample_choices(self.option_counts, rng))
@@ -93,8 +102,9 @@ class NASBench201:
         return builder.build()
 
     def features(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """What the canonical cell is made of and what its paths are like: ``cell_201.cell_features``."""
-        return np.array([cell_features(self.canonical(one).choices) for one in architectures], dtype=float)
+        """What the canonical cell is made of, what its paths are like and how much of the signal goes by them."""
+        cells = [self.canonical(one).choices for one in architectures]
+        return np.array([(*cell_features(one), *signal_features(one)) for one in cells], dtype=float)
 
     def _made(self, choices: tuple[int, ...]) -> Architecture:
         return Architecture(self.name, choices, self._resolution_px)
@@ -147,7 +157,7 @@ def _add_cell(builder: GraphBuilder, name: str, source: Tensor, choices: tuple[i
         total: Tensor | None = None
         for (start, end), choice in zip(EDGES, choices, strict=True):
             begin = nodes[start] if end == target else None
-            if begin is None or choice == _NONE:
+            if begin is None or choice == NONE:
                 continue
             edge = _add_edge(builder, f"{name}.edge{start}{end}", begin, choice)
             total = edge if total is None else _add_sum(builder, f"{name}.sum{start}{end}", total, edge)
@@ -160,14 +170,14 @@ def _add_cell(builder: GraphBuilder, name: str, source: Tensor, choices: tuple[i
 
 def _add_edge(builder: GraphBuilder, name: str, source: Tensor, choice: int) -> Tensor:
     channels, size_px = source.channels, source.size_px
-    if choice == _SKIP:
+    if choice == SKIP:
         return source
-    if choice == _POOL:
+    if choice == POOL:
         kind = OperatorKind.AVERAGE_POOL
         operator = Operator(kind, channels, channels, size_px, kernel_px=3, padding_px=1)
         with builder.block(operator, name):
             return builder.pool("pool", source, kind=kind, kernel_px=3)
-    kernel_px = 3 if choice == _CONV_3 else 1
+    kernel_px = 3 if choice == CONV_3 else 1
     operator = Operator(
         OperatorKind.RELU_CONV,
         channels,

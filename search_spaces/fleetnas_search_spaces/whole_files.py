@@ -1,10 +1,10 @@
 """Files that are there whole or not at all, whenever their writer is killed."""
 
-__all__ = ["write_whole", "written_aside"]
+__all__ = ["reserved", "write_whole", "written_aside"]
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,3 +34,26 @@ def written_aside(path: Path, content: bytes, mode: int = 0o666) -> Iterator[Pat
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def reserved(path: Path, size_bytes: int, mode: int = 0o666) -> Iterator[Callable[[bytes], None]]:
+    """Room for content that comes only once, held before it is asked for.
+
+    Yields:
+        Replaces what is at ``path`` by its argument, which takes no more of the disk up to ``size_bytes``.
+
+    Raises:
+        OSError: There is no such room; nothing is left of the attempt.
+    """
+    with written_aside(path, bytes(size_bytes), mode) as partial:
+
+        def keep(content: bytes) -> None:
+            with partial.open("r+b") as file:
+                file.write(content)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+
+        yield keep

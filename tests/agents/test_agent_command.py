@@ -18,7 +18,7 @@ def arguments(folder: Path, controller: str, *more: str) -> list[str]:
 def test_mistyped_address_costs_no_credential(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], controller: str
 ) -> None:
-    AgentState(tmp_path / "agent").keep_credential("secret")
+    AgentState(tmp_path / "agent").keep_private("credential", b"secret")
     assert main(arguments(tmp_path, controller, "--token", "another")) == 1
     assert capsys.readouterr().err.startswith("fleetnas-agent: ")
     assert AgentState(tmp_path / "agent").credential == "secret"
@@ -28,3 +28,18 @@ def test_token_file_that_is_no_text_is_named(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "token").write_bytes(b"\xff\xfe")
     assert main(arguments(tmp_path, "127.0.0.1:1", "--token-file", str(tmp_path / "token"))) == 1
     assert "token' holds no token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--wait-s", "nan"), ("--wait-s", "-1"), ("--wait-s", "inf"), ("--threads", "0"), ("--threads", "-3")],
+)
+@pytest.mark.parametrize("first", [[], ["install", "--print"]], ids=["agent", "install"])
+def test_number_that_cannot_be_is_said_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: list[str], option: str, value: str
+) -> None:
+    words = ["--controller", "127.0.0.1:1", "--state-dir", str(tmp_path / "agent"), f"{option}={value}"]
+    assert main([*first, *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"fleetnas-agent: {option} ")
+    assert not (tmp_path / "agent").exists()

@@ -86,7 +86,7 @@ def test_secret_on_the_command_line_is_refused(home: Path, capsys: pytest.Captur
 
 
 def test_agent_that_has_joined_needs_no_token(home: Path) -> None:
-    AgentState(home / "fleetnas-agent").keep_credential("credential")
+    AgentState(home / "fleetnas-agent").keep_private("credential", b"credential")
     assert install("--id", "p1") == 0
     assert "--token-file" not in unit(home, "p1").read_text()
 
@@ -166,3 +166,36 @@ def test_wrong_option_is_wrong_usage_now_and_not_when_the_service_starts() -> No
 def test_new_line_cannot_add_a_field_to_the_service() -> None:
     with pytest.raises(InvalidArgumentError, match="printable"):
         unit_text(ServiceUnit("t", ["agent", "--label", "a=b\nUser=root"], Path("/"), {}))
+
+
+def test_service_of_another_device_is_not_replaced(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install("--token-file", "join.token", "--driver", "adb", "--serial", "one") == 0
+    before = unit(home, "adb").read_text()
+    # Written again as it was, it is the same service.
+    assert install("--token-file", "join.token", "--driver", "adb", "--serial", "one") == 0
+    assert install("--token-file", "join.token", "--driver", "adb", "--serial", "two") == 1
+    assert "an --id of its own" in capsys.readouterr().err
+    assert unit(home, "adb").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--controller", "nowhere"], "is no address"),
+        (["--dry-run"], "use --print"),
+        (["--label", "shelf"], "is no KEY=VALUE"),
+    ],
+)
+def test_service_that_could_not_start_is_not_written(
+    home: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert install("--token-file", "join.token", "--id", "p1", *options) == 1
+    assert said in capsys.readouterr().err
+    assert not unit(home, "p1").exists()
+
+
+def test_empty_token_file_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("join.token").write_text("\n")
+    assert install("--token-file", "join.token", "--id", "p1") == 1
+    assert "'join.token' is empty" in capsys.readouterr().err
+    assert not unit(home, "p1").exists()

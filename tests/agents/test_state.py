@@ -25,7 +25,7 @@ def fetch(state: AgentState, job: Job, shelf: Any) -> Path:
 
 
 def test_credential_is_readable_by_its_owner_only(state: AgentState, tmp_path: Path) -> None:
-    state.keep_credential("secret")
+    state.keep_private("credential", b"secret")
     assert AgentState(tmp_path / "agent").credential == "secret"
     assert stat.S_IMODE((tmp_path / "agent" / "credential").stat().st_mode) == 0o600
 
@@ -38,7 +38,7 @@ def test_agent_without_a_credential_has_an_empty_one(state: AgentState) -> None:
 def test_credential_that_cannot_be_read_is_named_with_its_cure(
     state: AgentState, tmp_path: Path, damage: bytes | None
 ) -> None:
-    state.keep_credential("secret")
+    state.keep_private("credential", b"secret")
     path = next(tmp_path.rglob("credential"))
     path.unlink()
     path.write_bytes(damage) if damage else path.mkdir()
@@ -104,6 +104,19 @@ def test_name_that_leads_out_is_refused(state: AgentState, shelf: Any, path: str
     file = ModelFile(path, job.files[0].sha256, job.files[0].size_bytes)
     with pytest.raises(MeasureError, match="leads out"):
         fetch(state, replace(job, files=(file,)), shelf)
+
+
+def test_full_disk_ends_a_job_and_nothing_of_it_stays(
+    tmp_path: Path, shelf: Any, small_disk: Callable[[Path, int], Path]
+) -> None:
+    disk = small_disk(tmp_path / "disk", 256)
+    state = AgentState(disk / "agent")
+    with pytest.raises(MeasureError, match="no space left on the agent") as caught:
+        fetch(state, shelf.job(anchor=b"anchor", content=bytes(400_000)), shelf)
+    assert caught.value.kind is FaultKind.INFRASTRUCTURE
+    assert [one for one in (disk / "agent").rglob("*") if one.is_file() and one.name != "lock"] == []
+    assert list((disk / "agent" / "jobs").iterdir()) == []
+    assert (fetch(state, shelf.job(), shelf) / "net.onnx").is_file()
 
 
 def test_longest_unused_files_go_first(tmp_path: Path, shelf: Any) -> None:

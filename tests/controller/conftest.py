@@ -1,6 +1,7 @@
 """Searches over the tiny space on a fleet that answers at once, for tests of the search loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.storage import open_database
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Problem, Strategy
-from fleetnas_controller.trials import SearchRecord, SqliteTrials, Trial
+from fleetnas_controller.trial_store import SqliteTrials
+from fleetnas_controller.trials import SearchRecord, Trial
 from fleetnas_controller.warm_start import read_earlier
 from fleetnas_latency.measurement import Measurement, RawMeasurement, RunSeries, Verdict
 from fleetnas_latency.plan import Plan
@@ -26,7 +28,7 @@ from fleetnas_latency.statistics import Estimate, Statistic
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import UnavailableError
-from fleetnas_training.accuracy import Accuracy
+from fleetnas_training.accuracy import Accuracy, AccuracySource, CurvePoint
 
 
 class AnsweringFleet:
@@ -105,6 +107,17 @@ class MadeUpAccuracy:
         return Accuracy(value, 0.0, "formula", self.name)
 
 
+class MadeUpCurves(MadeUpAccuracy):
+    """The same after 9 epochs; after 1 and 3 of them 30 and 10 points less."""
+
+    resumable = True
+
+    def curve(self, architecture: Architecture, draw: int) -> Generator[CurvePoint]:
+        last = self.evaluate(architecture, draw)
+        for epochs, less in ((1, 30.0), (3, 10.0), (9, 0.0)):
+            yield CurvePoint(epochs, 9, replace(last, value_percent=last.value_percent - less))
+
+
 class SilentObserver:
     """Hears and says nothing."""
 
@@ -131,7 +144,7 @@ class Searching:
         self,
         name: str,
         fleet: AnsweringFleet | None = None,
-        accuracy: str = "made up",
+        accuracy: str | AccuracySource = "made up",
         make_strategy: Callable[[Problem], Strategy] | None = None,
         **settings: Any,
     ) -> SearchOutcome:
@@ -147,7 +160,7 @@ class Searching:
         return Search(
             config,
             space=self.space,
-            accuracy=MadeUpAccuracy(accuracy),
+            accuracy=MadeUpAccuracy(accuracy) if isinstance(accuracy, str) else accuracy,
             make_strategy=make_strategy
             or (lambda problem: create_strategy(config.strategy, problem, budget=config.searching_count)),
             trials=trials,

@@ -67,7 +67,7 @@ def test_output_that_cannot_be_written_gives_at_most_one_line(redirection: str, 
 @pytest.mark.parametrize(
     "more",
     [
-        *(("--ttl", one) for one in ("0", "nan", "inf", "1e300d", "soon", "")),
+        *(("--ttl", one) for one in ("0", "nan", "inf", "1e300d", "soon", "", "24")),
         *(("--uses", one) for one in ("0", "x", "9" * 20)),
     ],
 )
@@ -87,3 +87,23 @@ def test_text_that_is_no_operators_token_is_not_sent(
     monkeypatch.setenv("FLEETNAS_OPERATOR_TOKEN", token)
     assert main(["device", "list"]) == 1
     assert "what is in FLEETNAS_OPERATOR_TOKEN is no operator's token" in capsys.readouterr().err
+
+
+def test_token_that_nobody_gives_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETNAS_OPERATOR_TOKEN", "secret")
+    out = tmp_path / "join.token"
+    assert main(["device", "token", "--out", str(out), "--controller", "127.0.0.1:1"]) == 1
+    assert "no controller answers" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["::1", "::1:7070", "fe80::2:7070"])
+def test_address_of_ipv6_without_brackets_is_told_how_to_be_written(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--listen", address, "--data-dir", str(tmp_path / "fleet")]) == 1
+    said = capsys.readouterr().err
+    assert f"'{address}' is no address: an IPv6 one stands in brackets, e.g. [::1]:7070." in said
+    assert not (tmp_path / "fleet").exists()

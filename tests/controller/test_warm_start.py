@@ -6,6 +6,7 @@ import pytest
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.trials import TrialPhase
 from fleetnas_search_spaces.errors import (
+    DataLossError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
@@ -114,3 +115,31 @@ def test_unusable_starts_are_refused(
         database.execute("""update searches set config = replace(config, '"tiny"', '"fbnet"')""")
     with pytest.raises(error, match=message):
         searching.run("later", **settings)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("update searches set config = '[1]'", "unreadable"),
+        ('update searches set config = replace(config, \'"budget": 20\', \'"budget": "x"\')', "unreadable"),
+        ("update trials set readings = '[]'", "stored trial is unreadable"),
+        ("update trials set readings = '{\"near\": 3}'", "stored trial is unreadable"),
+        ("update trials set phase = 'nonsense'", "stored trial is unreadable"),
+        ("update trials set accuracy = 'high'", "stored trial is unreadable"),
+        ("update trials set predicted_ms = '{\"near\": []}'", "stored trial is unreadable"),
+    ],
+)
+def test_damaged_earlier_store_is_told_in_one_line(searching: Any, damage: str, message: str) -> None:
+    searching.run("earlier", strategy="random")
+    with sqlite3.connect(searching.runs_dir / "earlier" / "store.db") as database:
+        database.execute(damage)
+    with pytest.raises(DataLossError, match=message):
+        searching.run("later", warm_start="earlier")
+
+
+def test_nested_json_in_an_earlier_store_is_told_in_one_line(searching: Any) -> None:
+    searching.run("earlier", strategy="random", budget=4)
+    with sqlite3.connect(searching.runs_dir / "earlier" / "store.db") as database:
+        database.execute("update trials set readings = ?", ["[" * 200_000])
+    with pytest.raises(DataLossError, match="stored trial is unreadable"):
+        searching.run("later", warm_start="earlier")

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fleetnas_controller.cli import main
+from fleetnas_latency.plan import Plan
 
 _QUICK = ["--max-s", "0.5", "--half-width", "50%"]
 
@@ -112,10 +113,14 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 @pytest.mark.slow
 def test_self_test_is_kept_and_chooses_what_measure_takes(
-    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    brief = Plan(
+        warmup_min_s=0.05, warmup_cap_s=0.1, min_duration_s=0.1, max_duration_s=0.2, round_duration_s=0.02
+    )
+    monkeypatch.setattr("fleetnas_controller.self_testing._plan", lambda statistic, threads: brief)
     place = ["--runs-dir", str(tmp_path / "runs")]
-    assert main(["device", "selftest", "--networks", "5", "--json", *place]) == 0
+    assert main(["device", "selftest", "--networks", "5", "--sessions", "2", "--json", *place]) == 0
     tested = _document(capsys)
     assert tested["resolution"] > 0.0
     assert {one["statistic"] for one in tested["agreements"]} == {"wall_median", "cpu_median", "cpu_p10"}

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -98,3 +99,12 @@ def test_learned_entries_can_be_stored_and_queried(table: LatencyTable) -> None:
     table.put_entries(TARGET, SPACE.name, entries)
     assert sorted(entries, key=lambda one: one.key) == list(table.coverage(TARGET, SPACE.name))
     assert table.query(TARGET, "overhead").updated_time == 7.0
+
+
+def test_key_of_no_network_of_the_space_does_not_end_predictions(table: LatencyTable) -> None:
+    networks = _networks(10)
+    table.put_observations([_observation(index, one) for index, one in enumerate(networks)])
+    before = fit(table, TARGET, SPACE).network_count
+    for key in ("nonsense", "nas-bench-macro/32/9,9,9,9,9,9,9,9", "nas-bench-macro/32/1"):
+        table.put_observation(replace(_observation(0, networks[0]), measurement_id=key, key=key))
+    assert fit(table, TARGET, SPACE).network_count == before

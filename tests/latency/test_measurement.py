@@ -298,3 +298,15 @@ def test_fine_clock_times_single_runs(device: Any) -> None:
 def test_plan_that_cannot_be_followed_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=next(reversed(wrong))):
         Plan(**wrong)
+
+
+def test_device_that_rarely_changes_between_two_speeds_is_told_so(device: Any) -> None:
+    steady = _noisy(5.0, 0.002)
+
+    def flipping(now_s: float, index: int) -> tuple[float, float]:
+        slow = int(now_s / 0.6) % 2 == 1
+        return tuple(part * (1.08 if slow else 1.0) for part in steady(now_s, index))  # type: ignore[return-value]
+
+    found = _measured(device, flipping, plan=dataclasses.replace(QUICK, max_duration_s=5.0))
+    assert found.verdict is Verdict.NOT_CONVERGED
+    assert "two speeds" in found.reason

@@ -8,10 +8,11 @@ from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.operator_text import operator_key
 from fleetnas_latency.repository import EntrySource, Observation, ObservationKind
 from fleetnas_latency.statistics import Estimate
-from fleetnas_latency.table import open_table
+from fleetnas_latency.table import open_table, open_table_to_read
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import (
     DataLossError,
+    PermissionDeniedError,
     ResourceExhaustedError,
     UnavailableError,
 )
@@ -114,4 +115,37 @@ def test_file_locked_by_another_writer_may_be_tried_again(tmp_path: Path) -> Non
         table.put_observation(_observation("m1"))
     other.execute("ROLLBACK")
     other.close()
+    table.close()
+
+
+@pytest.fixture
+def unwritable(golden: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What ``os.access`` says of a read-only medium; the rights of files do not bind root."""
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    return golden
+
+
+def test_table_on_a_read_only_medium_answers_and_leaves_nothing_beside_it(unwritable: Path) -> None:
+    table = open_table_to_read(unwritable)
+    assert len(table.observations(TARGET)) == 2
+    with pytest.raises(PermissionDeniedError, match="may not be written"):
+        table.put_observation(_observation("new"))
+    table.close()
+    assert list(unwritable.parent.iterdir()) == [unwritable]
+
+
+def test_writes_that_a_read_only_medium_keeps_apart_are_not_passed_over(unwritable: Path) -> None:
+    unwritable.with_name(unwritable.name + "-wal").write_bytes(b"log")
+    with pytest.raises(UnavailableError, match="copy both"):
+        open_table_to_read(unwritable)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("verdict", "'splendid'"), ("value_ms", "'much'"), ("operator_json", "'{'")]
+)
+def test_damaged_row_is_one_line_of_ours(golden: Path, column: str, value: str) -> None:
+    table = open_table(golden)
+    Database(golden).execute(f"UPDATE latency_observations SET {column} = {value}").connection.commit()
+    with pytest.raises(DataLossError):
+        table.observations(TARGET)
     table.close()

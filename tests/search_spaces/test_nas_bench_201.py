@@ -100,8 +100,8 @@ def test_features_tell_different_cells_apart() -> None:
     rng = Random(1)
     drawn = {SPACE.canonical(SPACE.sample(rng)) for _ in range(200)}
     found = SPACE.features(sorted(drawn))
-    assert found.shape == (len(drawn), 19)
-    assert len(np.unique(found, axis=0)) > 0.5 * len(drawn)
+    assert found.shape == (len(drawn), 40)
+    assert len(np.unique(found, axis=0)) > 0.9 * len(drawn)
 
 
 def test_features_of_a_cell_are_what_its_paths_are() -> None:

@@ -155,6 +155,13 @@ def make_driver() -> Callable[..., ShellDriver]:
     return make
 
 
+@pytest.fixture
+def impatient_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that says nothing is given up sooner, for tests in which it is dead and the wait shows nothing."""
+    monkeypatch.setattr("fleetnas_agents.shells.adb._CONNECT_S", 3.0)
+    monkeypatch.setattr("fleetnas_agents.drivers.shell._KILL_S", 2.0)
+
+
 def runners_folder() -> Path:
     return Path(os.environ.get("FLEETNAS_RUNNERS") or HERE.parents[1] / "build" / "runner")
 
@@ -252,23 +259,6 @@ def emulated(tmp_path: Path, built_runner: Callable[..., Path]) -> Callable[[str
         return script(tmp_path / f"{target}.sh", f'exec {emulator} -cpu {cpu} {built_runner(target)} "$@"')
 
     return make
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[Path, int], Path]]:
-    mounted: list[Path] = []
-
-    def mount(folder: Path, size_kib: int) -> Path:
-        folder.mkdir(parents=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a small file system is not allowed here")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

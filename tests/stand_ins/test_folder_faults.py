@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.disks import fill
 
 from fleetnas_agents.jobs import FaultKind
 from fleetnas_search_spaces.errors import (
@@ -65,25 +66,16 @@ def _remount(place: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(place)], check=True)
 
 
-def _fill(place: Path) -> None:
-    with (place / "ballast").open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(65_536))
-                file.flush()
-        except OSError:
-            return
-
-
 # What befalls the folder of an agent that is at work already, and how it ends.
 MISHAPS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
-    "it fills up": (_fill, lambda place: (place / "ballast").unlink()),
+    "it fills up": (fill, lambda place: (place / "ballast").unlink()),
     "it may no longer be written": (lambda place: _remount(place, "ro"), lambda place: _remount(place, "rw")),
     "its jobs are taken away": (lambda place: shutil.rmtree(place / "jobs"), lambda place: None),
     "its cache is taken away": (lambda place: shutil.rmtree(place / "cache"), lambda place: None),
 }
 
 
+@pytest.mark.usefixtures("impatient_links")
 @pytest.mark.parametrize("case", MISHAPS)
 def test_folder_that_goes_bad_ends_a_job_and_serves_the_next_once_it_is_good_again(
     case: str,

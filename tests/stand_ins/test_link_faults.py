@@ -95,6 +95,7 @@ def _parts(device: Any) -> list[Path]:
     return []
 
 
+@pytest.mark.usefixtures("impatient_links")
 def test_device_that_is_not_there_is_waited_for_and_then_a_fault(
     device: Any, make_driver: Any, fake_runner: Any, make_job: Any, fault_of: Any
 ) -> None:
@@ -103,6 +104,7 @@ def test_device_that_is_not_there_is_waited_for_and_then_a_fault(
     assert fault.kind is INFRASTRUCTURE
 
 
+@pytest.mark.usefixtures("impatient_links")
 @pytest.mark.parametrize("phase", ["copying", "measuring"])
 def test_dead_link_is_not_blamed_on_the_runner(
     phase: str,
@@ -155,10 +157,13 @@ def test_slow_link_is_slow_and_no_fault(
     assert asyncio.run(run())[0].raw.candidate.wall_ms
 
 
-@pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0], ids=["back", "ahead"])
+@pytest.mark.parametrize(
+    ("kind", "jump_s"), [("phone", -86_400.0), ("board", 86_400.0)], ids=["back", "ahead"]
+)
 def test_clock_of_the_agent_that_jumps_in_mid_run_costs_no_measurement(
+    kind: str,
     jump_s: float,
-    device: Any,
+    make_device: Any,
     make_driver: Any,
     built_runner: Any,
     make_job: Any,
@@ -166,6 +171,7 @@ def test_clock_of_the_agent_that_jumps_in_mid_run_costs_no_measurement(
     until: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    device = make_device(kind)
     driver = make_driver(device, built_runner())
     job, folder = make_job(plan=replace(make_job()[0].plan, min_duration_s=1.5, max_duration_s=1.5))
 

@@ -29,7 +29,7 @@ LENIENT = Plan(
 
 
 def test_search_measures_networks_on_the_device_and_confirms_what_it_found(
-    device: Any,
+    make_phone: Callable[..., Any],
     client: FleetClient,
     join: Callable[..., Any],
     until: Any,
@@ -41,6 +41,7 @@ def test_search_measures_networks_on_the_device_and_confirms_what_it_found(
     monkeypatch.setattr(
         "fleetnas_controller.search_session.measurement_plan", lambda statistic, phase: LENIENT
     )
+    device = make_phone()
     join(device)
     until(lambda: client.list_devices(), "the device has joined")
     # A cap that every network keeps.

@@ -1,7 +1,8 @@
 """An accuracy, and where accuracies come from."""
 
-__all__ = ["Accuracy", "AccuracySource", "CurveSource"]
+__all__ = ["Accuracy", "AccuracySource", "CurvePoint", "CurveSource"]
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -48,20 +49,32 @@ class AccuracySource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """How far a training has come.
+
+    Attributes:
+        all_epochs: After how many it would end by itself.
+    """
+
+    epochs: int
+    all_epochs: int
+    accuracy: Accuracy
+
+
 @runtime_checkable
 class CurveSource(AccuracySource, Protocol):
-    """A source that can be asked for less: accuracies after fewer epochs, for that many epochs."""
-
-    @property
-    def epochs(self) -> tuple[int, ...]:
-        """After how many epochs there is an accuracy, rising; the last is what ``evaluate`` gives."""
-        ...
+    """A source whose trainings can be followed, and ended before they are through."""
 
     @property
     def resumable(self) -> bool:
-        """Whether a training goes on from fewer epochs to more; else more epochs are a new training, paid whole."""
+        """Whether a training goes on from point to point; else each is a training of its own, paid whole."""
         ...
 
-    def evaluate_at(self, architecture: Architecture, draw: int, epochs: int) -> Accuracy:
-        """As ``evaluate``, after one of ``epochs``; InvalidArgumentError for another number."""
+    def curve(self, architecture: Architecture, draw: int) -> Generator[CurvePoint]:
+        """The points of a training, epochs rising, the last of which is what ``evaluate`` gives.
+
+        Nothing is trained for a point before it is asked for, or no more than up to the next; closing the generator
+        ends the training. Errors as ``evaluate``.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The accuracy sources by name: today, tables of published trainings."""
+"""The accuracy sources by name: tables of published trainings, and a user's own training program."""
 
 __all__ = ["PublishedTable", "accuracy_source", "accuracy_source_names"]
 
@@ -14,6 +14,7 @@ from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
 from fleetnas_training.accuracy import Accuracy, AccuracySource
 from fleetnas_training.curve_table import NAS_BENCH_201, read_nas_bench_201
+from fleetnas_training.training_command import TRAINING, TrainingCommand
 
 _MACRO = "table:nas-bench-macro"
 _SINGLE = ":single"
@@ -75,7 +76,7 @@ class PublishedTable:
 
 
 def accuracy_source_names() -> tuple[str, ...]:
-    """Every text that ``accuracy_source`` understands."""
+    """The tables that ``accuracy_source`` knows."""
     return (_MACRO, _MACRO + _SINGLE, NAS_BENCH_201)
 
 
@@ -85,18 +86,21 @@ def accuracy_source(text: str, *, seed: int = 0) -> AccuracySource:
     Args:
         text: ``table:nas-bench-macro`` (mean of the three published trainings; deterministic) or
             ``table:nas-bench-macro:single`` (one of the three; noisy), ``table:nas-bench-201`` (after 12 and 200
-            epochs; deterministic).
+            epochs; deterministic), ``training:COMMAND`` (see ``TrainingCommand``).
         seed: Decides, with architecture and draw, which training a noisy source gives.
 
     Raises:
         NotFoundError: No source of that name; the message names the near ones.
-        InvalidArgumentError: Empty text.
+        InvalidArgumentError: Empty text, or no command.
         FailedPreconditionError: A table that does not come with the package is not there.
     """
     if not text:
         raise InvalidArgumentError(f"no accuracy source given; {near_names(_MACRO, accuracy_source_names())}")
+    if text.startswith(TRAINING):
+        return TrainingCommand(text)
     if text not in accuracy_source_names():
-        raise NotFoundError(f"no accuracy source '{text}'; {near_names(text, accuracy_source_names())}")
+        known = (*accuracy_source_names(), f"{TRAINING}COMMAND")
+        raise NotFoundError(f"no accuracy source '{text}'; {near_names(text, known)}")
     if text == NAS_BENCH_201:
         return read_nas_bench_201()
     single = text.endswith(_SINGLE)

@@ -5,13 +5,13 @@ __all__ = ["NAS_BENCH_201", "CurveTable", "read_nas_bench_201"]
 import csv
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from fleetnas_search_spaces.architecture import Architecture
-from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError
 from fleetnas_search_spaces.registry import space
-from fleetnas_training.accuracy import Accuracy
+from fleetnas_training.accuracy import Accuracy, CurvePoint
 
 NAS_BENCH_201 = "table:nas-bench-201"
 
@@ -37,7 +37,6 @@ class CurveTable:
         self._curves = curves
         self._resumable = resumable
         self._described = described
-        self._epochs = tuple(sorted(next(iter(curves.values()))))
 
     @property
     def name(self) -> str:
@@ -48,20 +47,15 @@ class CurveTable:
         return False
 
     @property
-    def epochs(self) -> tuple[int, ...]:
-        """See ``CurveSource``."""
-        return self._epochs
-
-    @property
     def resumable(self) -> bool:
         """See ``CurveSource``."""
         return self._resumable
 
     def evaluate(self, architecture: Architecture, draw: int) -> Accuracy:
         """After all epochs; see ``AccuracySource``."""
-        return self.evaluate_at(architecture, draw, self._epochs[-1])
+        return list(self.curve(architecture, draw))[-1].accuracy
 
-    def evaluate_at(self, architecture: Architecture, draw: int, epochs: int) -> Accuracy:
+    def curve(self, architecture: Architecture, draw: int) -> Generator[CurvePoint]:
         """See ``CurveSource``."""
         curve = self._curves.get(architecture.key)
         if curve is None:
@@ -69,12 +63,9 @@ class CurveTable:
                 f"no accuracy of '{architecture.key}' in {self._name}, which has {len(self._curves)} architectures; "
                 "search the space and resolution the table was made for"
             )
-        if epochs not in curve:
-            known = ", ".join(map(str, self._epochs))
-            raise InvalidArgumentError(
-                f"{self._name} has no accuracies after {epochs} epochs; give one of {known}"
-            )
-        return Accuracy(curve[epochs], 0.0, self._described.format(epochs), self._name)
+        for epochs, percent in sorted(curve.items()):
+            accuracy = Accuracy(percent, 0.0, self._described.format(epochs), self._name)
+            yield CurvePoint(epochs, max(curve), accuracy)
 
 
 def read_nas_bench_201() -> CurveTable:

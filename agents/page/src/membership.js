@@ -20,13 +20,22 @@ export function kept() {
   }
 }
 
-/** For the next visit, whose link may say nothing. */
+/** For the next visit, whose link may say nothing; whether this browser keeps it. */
 export function remember(membership, options) {
-  localStorage.setItem(PLACE, JSON.stringify({ ...membership, options }));
+  try {
+    localStorage.setItem(PLACE, JSON.stringify({ ...membership, options }));
+    return true;
+  } catch (error) {
+    return false;
+  }
 }
 
 export function forget() {
-  localStorage.removeItem(PLACE);
+  try {
+    localStorage.removeItem(PLACE);
+  } catch (error) {
+    // What was never kept is forgotten already.
+  }
 }
 
 /** Options that hold for every visit: those of the link, and what earlier links said. */
@@ -46,7 +55,7 @@ export async function enrol(token, description, options) {
   if (!answer.ok) throw new RefusedError(await reasonOf(answer));
   const { device, credential } = decode('EnrollResponse', new Uint8Array(await answer.arrayBuffer()));
   const membership = { device: device.name, credential };
-  remember(membership, options);
+  membership.isKept = remember(membership, options);
   // The token is of no more use, and a screenshot of the address should not show one.
   history.replaceState(null, '', location.pathname);
   return membership;

@@ -31,7 +31,8 @@ async function main() {
   };
   show('runtime', description.targets[0].runtimeVersion);
   const membership = await joined(link.get('token'), description, options);
-  show('device', membership.device.replace('devices/', ''));
+  const note = membership.isKept ? '' : ' (this browser forgets it when the page is left: keep it open)';
+  show('device', membership.device.replace('devices/', '') + note);
   await screenLock.hold();
   show('screen', `kept awake: ${screenLock.state}`);
   serve(membership, description, targetOf, new Thread(simd ? 'simd/' : 'nosimd/', simd));
@@ -48,8 +49,7 @@ async function joined(token, description, options) {
     }
   }
   if (before) {
-    remember(before, options);
-    return before;
+    return { ...before, isKept: remember(before, options) };
   }
   throw new RefusedError('this page is no device yet. Open the link that `fleetnas device token --page` prints.');
 }
@@ -109,4 +109,8 @@ function showState(text, isFault = false) {
   document.getElementById('state').className = isFault ? 'fault' : '';
 }
 
-main().catch((error) => showState(error.message || String(error), true));
+main().catch((error) => {
+  // A fetch that got no answer is a TypeError in every browser, in words of its own.
+  const cure = error instanceof TypeError ? 'the controller was not reached, reload this page: ' : '';
+  showState(cure + (error.message || String(error)), true);
+});

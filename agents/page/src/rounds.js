@@ -1,5 +1,6 @@
 // How much the runs of one round hang together: fleetnas_latency/rounds.py in this language.
 
+import { quantileOfSpeeds, twoSpeeds } from './speeds.js';
 import { estimateSorted, normalQuantile, studentQuantile } from './statistics.js';
 
 const FEWEST_BATCHES = 6;
@@ -9,12 +10,23 @@ const MOST_BATCHES = 12;
 export function estimateRounds(rounds, quantile, level, tick) {
   const ordered = Float64Array.from([].concat(...rounds)).sort();
   const plain = estimateSorted(ordered, quantile, level, tick);
+  let wide = plain;
   let factor = inflation(rounds, plain.value);
-  if (factor === 1) return plain;
-  const freedom = Math.min(rounds.length, MOST_BATCHES) - 1;
-  const tail = 0.5 + level / 2;
-  factor *= (studentQuantile(tail, freedom) / normalQuantile(tail)) ** 2;
-  return estimateSorted(ordered, quantile, level, tick, factor);
+  if (factor > 1) {
+    const freedom = Math.min(rounds.length, MOST_BATCHES) - 1;
+    const tail = 0.5 + level / 2;
+    factor *= (studentQuantile(tail, freedom) / normalQuantile(tail)) ** 2;
+    wide = estimateSorted(ordered, quantile, level, tick, factor);
+  }
+  const speeds = twoSpeeds(rounds, level);
+  if (!speeds) return wide;
+  const [low, high] = [speeds.lowShare, speeds.highShare].map((one) => quantileOfSpeeds(speeds, rounds, quantile, one));
+  const value = plain.value;
+  return {
+    ...plain,
+    low: Math.min(wide.low, value - Math.hypot(value - Math.min(low, value), value - plain.low)),
+    high: Math.max(wide.high, value + Math.hypot(Math.max(high, value) - value, plain.high - value)),
+  };
 }
 
 /** How many runs are worth one independent run, 1 or more. */

@@ -6,6 +6,7 @@ import { estimateSorted, median, relativeHalfWidth, roundHalfToEven } from './st
 import { clockTickMs, loopCount, warmUp } from './warmup.js';
 
 const QUANTILE = 0.5;
+const LOOKS = 20;
 
 /**
  * Warms up, then times candidate and anchor in alternating order round by round.
@@ -48,9 +49,15 @@ async function sample(timed, plan, clock, progress) {
 function stopReason(timed, roundCount, durationS, plan) {
   const enough =
     timed.runCount >= plan.minRunCount && roundCount >= plan.minRoundCount && durationS >= plan.minDurationS;
-  if (enough && timed.isNarrow(plan)) return 'CONVERGED';
+  const capped = durationS >= plan.maxDurationS || timed.runCount >= plan.maxRunCount;
+  if (enough && (capped || isDue(roundCount)) && timed.isNarrow(plan)) return 'CONVERGED';
   if (durationS >= plan.maxDurationS) return 'DURATION_CAP';
   return timed.runCount >= plan.maxRunCount ? 'RUN_CAP' : '';
+}
+
+/** Whether the interval is looked at: once in each twentieth more rounds. */
+function isDue(roundCount) {
+  return roundCount % Math.max(1, Math.floor(roundCount / LOOKS)) === 0;
 }
 
 /** Times one network, so many runs a round, and keeps every run. */

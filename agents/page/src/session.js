@@ -51,7 +51,7 @@ export class Session {
     const socket = new WebSocket(address.href, ['fleetnas.v1', `fleetnas.credential.${this.credential}`]);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
-    this.heardMs = Date.now();
+    this.heardMs = performance.now();
     this.on.state('connecting');
     socket.onopen = () => this.hello();
     socket.onmessage = (event) => this.read(event.data);
@@ -68,7 +68,7 @@ export class Session {
 
   read(data) {
     const message = decode('ControllerMessage', new Uint8Array(data));
-    this.heardMs = Date.now();
+    this.heardMs = performance.now();
     if (message.kind === 'welcome') this.welcome(message.welcome);
     if (message.kind === 'assignment') this.on.assignment(message.assignment);
     if (message.kind === 'cancellation') this.drop(message.cancellation.lease);
@@ -99,7 +99,7 @@ export class Session {
   }
 
   checkSilence(socket) {
-    if (Date.now() - this.heardMs < this.leaseS * 1e3) return;
+    if (performance.now() - this.heardMs < this.leaseS * 1e3) return;
     this.on.silent();
     socket.onclose = null;
     socket.close();

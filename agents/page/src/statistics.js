@@ -1,5 +1,5 @@
 // Quantiles of latency samples with honest intervals: fleetnas_latency/statistics.py in this language.
-// The vectors in tests/agents/page/golden_measurement.json hold both to the same answers.
+// The vectors in tests/stand_ins/pages/golden_measurement.json hold both to the same answers.
 
 const FINE_TICK = 1e-4;
 const GROUPING_ERROR = 0.09;

@@ -33,9 +33,14 @@ export class Thread {
       };
       [resolve, reject] = [done(resolve), done(reject)];
       this.abort = (fault) => lost(fault);
-      this.worker.onerror = (event) => lost(new Fault('CRASH', `the runtime's thread failed: ${event.message}`));
+      this.worker.onerror = (event) => {
+        // A script that did not arrive or does not run here says nothing about the network.
+        const kind = this.isReady ? 'CRASH' : 'INFRASTRUCTURE';
+        lost(new Fault(kind, `the runtime's thread failed: ${event.message || 'its script did not arrive'}`));
+      };
       this.worker.onmessage = ({ data }) => {
         alive();
+        if (data.kind === 'ready') this.isReady = true;
         if (data.kind === 'progress') progress();
         if (data.kind === 'result') resolve(data);
         else if (data.kind === 'fault' && data.fault !== 'MODEL') lost(new Fault(data.fault, data.message));
@@ -48,7 +53,11 @@ export class Thread {
 
   start() {
     if (this.worker) return;
+    this.isReady = false;
     this.worker = new Worker('worker.js');
+    this.worker.onmessage = () => (this.isReady = true);
+    // The next job tries again, and tells.
+    this.worker.onerror = () => this.stop();
     this.worker.postMessage({ kind: 'start', folder: this.folder, simd: this.simd });
   }
 

@@ -1,11 +1,11 @@
 // The thread that runs networks, so that the page can go on talking to the controller while one runs.
 // It gets {kind: 'start', folder, simd} once and {kind: 'job', ...} again and again.
 
+import { watchedClock } from './clock.js';
 import { outputDigest } from './digest.js';
 import { measure } from './sampling.js';
 import { wholeModel } from './whole_model.js';
 
-const clock = () => performance.now() / 1000;
 const VIEWS = {
   float32: Float32Array,
   float64: Float64Array,
@@ -20,8 +20,10 @@ let startFailure = null;
 self.onmessage = async (event) => {
   const message = event.data;
   try {
-    if (message.kind === 'start') prepare(message);
-    else await answer(message);
+    if (message.kind === 'start') {
+      prepare(message);
+      post('ready');
+    } else await answer(message);
   } catch (error) {
     post('fault', { fault: error.fault || 'CRASH', message: String((error && error.message) || error) });
   }
@@ -53,6 +55,7 @@ async function answer({ candidate, anchor, plan }) {
   try {
     const beside = anchor ? await anchorOf(anchor) : null;
     post('progress');
+    const clock = watchedClock(() => performance.now(), () => Date.now());
     const raw = await measure(network, beside, plan, clock, () => post('progress'));
     post('result', { raw, digest: network.digest, facts });
   } finally {

@@ -66,13 +66,18 @@ def interval_s(text: str) -> float:
 
 
 def duration_s(text: str) -> float:
-    """Reads ``90``, ``90s``, ``15m``, ``24h``, ``7d``."""
+    """Reads ``90s``, ``15m``, ``24h``, ``7d``; a number without a unit could be any of them, and is refused."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
     unit = units.get(text[-1:])
     try:
-        value = float(text[:-1] if unit else text) * (unit or 1.0)
+        value = float(text[:-1] if unit else text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no time; write 15m or 24h") from None
+    if unit is None:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is without a unit; write {text}s, {text}m, {text}h or {text}d"
+        )
+    value *= unit
     if not 0.0 < value <= _LONGEST_S:
         raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 3650d; write 15m or 24h")
     return value

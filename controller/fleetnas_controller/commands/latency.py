@@ -13,14 +13,12 @@ from fleetnas_controller.commands.latency_files import add_file_parsers
 from fleetnas_controller.commands.latency_packs import add_packs_parser
 from fleetnas_controller.commands.latency_predict import add_predict_arguments, predict
 from fleetnas_controller.commands.latency_profile import add_profile_parser
-from fleetnas_controller.commands.latency_targets import opened_table, opened_target
+from fleetnas_controller.commands.latency_targets import DEFAULT_TABLE, opened_table, opened_target
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
     from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
-
-_TABLE = Path("runs") / "latency.db"
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,7 +45,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         )
     )
     add_profile_parser(verbs)
-    add_file_parsers(verbs, _TABLE)
+    add_file_parsers(verbs, DEFAULT_TABLE)
     add_packs_parser(verbs)
     _verb(verbs, "coverage", "show every block the table knows, and how well", "latency coverage", _coverage)
     _verb(verbs, "targets", "list the targets the table knows", "latency targets", _targets)
@@ -61,7 +59,9 @@ def _verb(
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
     parser = verb(verbs, name, text, example, run)
-    parser.add_argument("--table", type=Path, default=_TABLE, help="the table's file (default: %(default)s)")
+    parser.add_argument(
+        "--table", type=Path, default=DEFAULT_TABLE, help="the table's file (default: %(default)s)"
+    )
     parser.add_argument(
         "--device",
         default="",

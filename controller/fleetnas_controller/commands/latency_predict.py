@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.commands.latency_bars import print_bars
 from fleetnas_controller.commands.latency_onnx import predict_onnx
-from fleetnas_controller.commands.latency_targets import opened_table
-from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_controller.commands.latency_targets import table_to_guess_from
+from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.whole_files import write_whole
 
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
     from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
+
+_SHOWN_LENDERS = 4
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +36,6 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(args: argparse.Namespace) -> int:
     """Several devices (``--device A,B``) give one answer after the other."""
-    from fleetnas_controller.latency_targets import wanted_target
     from fleetnas_search_spaces.registry import space
 
     foreign = any(text.endswith(".onnx") for text in args.architectures)
@@ -44,9 +45,10 @@ def predict(args: argparse.Namespace) -> int:
         )
     if foreign:
         return predict_onnx(args)
-    table = opened_table(args)
-    targets = [wanted_target(table, name.strip()) for name in args.device.split(",")]
-    documents = [_document(args, table, one, space(args.space)) for one in targets]
+    wanted = space(args.space)
+    with table_to_guess_from(args) as table:
+        names = [name.strip() for name in args.device.split(",")]
+        documents = [_document(args, table, name, wanted) for name in names]
     if args.html is not None:
         _write_page(args.html, documents)
     if args.json:
@@ -58,21 +60,27 @@ def predict(args: argparse.Namespace) -> int:
 
 
 def _document(
-    args: argparse.Namespace, table: "LatencyTable", target: "Target", space: "SearchSpace"
+    args: argparse.Namespace, table: "LatencyTable", device: str, space: "SearchSpace"
 ) -> dict[str, Any]:
-    from fleetnas_latency.fitting import fit
+    from fleetnas_latency.exchange.shipped import shipped_packs_of
+    from fleetnas_latency.few_shot.best_model import best_model
 
+    target, missing = _target(table, device)
     architectures = [space.canonical(space.parse(text)) for text in args.architectures]
-    model = fit(table, target, space)
+    try:
+        model = best_model(table, target, space, lambda: shipped_packs_of(space.name))
+    except FailedPreconditionError as error:
+        raise missing or error from None
     prediction = model.predict(architectures)
     rows = []
-    for one, mean, std in zip(architectures, prediction.mean_ms, prediction.std_ms, strict=True):
+    for index, (one, known) in enumerate(zip(architectures, model.known_shares(architectures), strict=True)):
         row: dict[str, Any] = {
             "architecture": space.format(one),
-            "mean_ms": float(mean),
-            "low_ms": float(mean - 1.96 * std),
-            "high_ms": float(mean + 1.96 * std),
-            "source": "predicted",
+            "mean_ms": float(prediction.mean_ms[index]),
+            "low_ms": float(prediction.low_ms[index]),
+            "high_ms": float(prediction.high_ms[index]),
+            "source": "guessed" if model.guessed else "predicted",
+            "shares": {"known": known, "guessed": 1.0 - known, "unknown": 0.0},
         }
         if args.explain:
             row["blocks"] = [
@@ -80,16 +88,63 @@ def _document(
                 for share in model.explain(one)
             ]
         rows.append(row)
-    return {"target": target.key, "networks_measured": model.network_count, "predictions": rows}
+    document: dict[str, Any] = {
+        "target": device or "an unnamed device" if target is None else target.key,
+        "networks_measured": model.network_count,
+        "lenders": list(model.lenders),
+        "predictions": rows,
+    }
+    if missing is not None:
+        document["missing"] = str(missing)
+    if model.forecast is not None:
+        document["forecast"] = {
+            "more_measurements": model.forecast.more_count,
+            "median_error": model.forecast.now,
+            "foreseen_median_error": model.forecast.later,
+            "command": f"fleetnas latency profile --space {space.name} --device "
+            f"{device or 'host'} --budget {model.forecast.more_count}",
+        }
+    return document
+
+
+def _target(table: "LatencyTable", device: str) -> "tuple[Target | None, NotFoundError | None]":
+    """The target, or why there is none."""
+    from fleetnas_controller.latency_targets import wanted_target
+
+    try:
+        return wanted_target(table, device), None
+    except NotFoundError as error:
+        return None, error
 
 
 def _print(document: dict[str, Any]) -> None:
-    print(f"predicted from {document['networks_measured']} measured networks on {document['target']}")
+    count, lenders = document["networks_measured"], document["lenders"]
+    if not count:
+        print(f"a guess, nothing of the space was measured on {document['target']}: from {_named(lenders)}")
+        if "missing" in document:
+            print(document["missing"])
+    else:
+        lent = f" and {_named(lenders)}" if lenders else ""
+        print(f"predicted from {count} measured networks on {document['target']}{lent}")
     for row in document["predictions"]:
         print(
             f"{row['architecture']}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
+            f", {100 * row['shares']['known']:.0f} % of it in blocks measured there"
         )
         print_bars([(one["block"], one["mean_ms"], one["std_ms"]) for one in row.get("blocks", ())])
+    if "forecast" in document:
+        foreseen = document["forecast"]
+        print(
+            f"{foreseen['more_measurements']} more measurements would lower the expected median error from "
+            f"{100 * foreseen['median_error']:.1f} to {100 * foreseen['foreseen_median_error']:.1f} %: "
+            f"{foreseen['command']}"
+        )
+
+
+def _named(lenders: list[str]) -> str:
+    shown = ", ".join(lenders[:_SHOWN_LENDERS])
+    more = f" and {len(lenders) - _SHOWN_LENDERS} more" if len(lenders) > _SHOWN_LENDERS else ""
+    return f"{len(lenders)} other devices ({shown}{more})"
 
 
 def _write_page(path: Path, documents: list[dict[str, Any]]) -> None:

@@ -172,13 +172,14 @@ def _tell(
 
 
 def _plan(args: argparse.Namespace, statistic: "Statistic") -> "Plan":
-    from fleetnas_latency.plan import Plan
+    from fleetnas_latency.plan import QUOTED_MIN_S, Plan
 
     return Plan(
         statistic=statistic,
         relative_half_width=args.half_width,
         max_duration_s=args.max_s,
-        min_duration_s=min(1.0, args.max_s),
+        # The networks of a batch share the time that the device is watched.
+        min_duration_s=min(max(1.0, QUOTED_MIN_S / len(args.files)), args.max_s),
         thread_count=args.threads,
         anchor_share=0.0 if args.no_anchor else 0.3,
     )

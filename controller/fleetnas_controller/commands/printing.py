@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetnas_controller.results import (
+from fleetnas_controller.early_stops import accuracy_words, early_stop_line
+from fleetnas_controller.result_tables import (
     front_lines,
     pick_lines,
     soft_cap_lines,
@@ -16,15 +17,21 @@ from fleetnas_controller.results import (
     summary_lines,
 )
 
+_WIDEST = 10_000
+
 
 def print_rows(rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a header and rows."""
+    """Prints a header and rows: folded on a terminal that is too narrow, whole where there is none."""
     table = Table(title=title or None)
     for head in rows[0]:
         table.add_column(head, overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        needed = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+        console = Console(width=max(console.width, needed))
+    console.print(table)
 
 
 def print_picks(result: Mapping[str, Any]) -> None:
@@ -53,7 +60,9 @@ def print_search(result: Mapping[str, Any]) -> None:
         )
     for line in (*soft_cap_lines(result), *statistic_lines(result)):
         console.print(line)
-    console.print(f"accuracy: {found['accuracy_source']}, quoted; nothing was trained here")
+    console.print(f"accuracy: {accuracy_words(found)}")
+    if early_stop_line(result):
+        console.print(early_stop_line(result))
     console.print(
         f"{result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s; the latencies are {next(iter(found['latency_ms'].values()))['source']}"

@@ -43,7 +43,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the strategy"
     )
-    parser.add_argument("--accuracy", help="accuracy source (default: table:nas-bench-macro)")
+    parser.add_argument(
+        "--accuracy",
+        metavar="SOURCE",
+        help="accuracy source (default: table:nas-bench-macro); 'training:COMMAND' trains, see docs/search.md",
+    )
     parser.add_argument(
         "--device",
         action="append",
@@ -97,6 +101,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="TOKENS|FILE",
         help="propose this architecture first, or those of a file, one a line; may be given several times",
     )
+    parser.add_argument(
+        "--early-stop",
+        metavar="RULE",
+        help="end trainings that do not promise enough: median or halving; of --accuracy table:nas-bench-201 or "
+        "training:COMMAND",
+    )
     parser.add_argument("--budget", type=int, help="evaluations in all (default: 100)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     parser.add_argument("--name", help="name of the run (default: SPACE-STRATEGY-1, -2, ...)")
@@ -118,6 +128,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _search(args: argparse.Namespace) -> int:
+    from fleetnas_controller.run_folder import NameTakenError
     from fleetnas_controller.search_session import SearchSession, SessionSettings
 
     settings = SessionSettings(
@@ -128,7 +139,15 @@ def _search(args: argparse.Namespace) -> int:
         core=args.core,
         replay=args.replay,
     )
-    result = SearchSession(_given(args), settings).run(quiet=args.json and not sys.stderr.isatty())
+    quiet = args.json and not sys.stderr.isatty()
+    while True:
+        given = _given(args)
+        try:
+            result = SearchSession(given, settings).run(quiet=quiet)
+            break
+        except NameTakenError:
+            if args.name:
+                raise  # one that was begun at the same time got the number; the next is free
     if args.json:
         print(json.dumps(result, indent=2))
     if result["found"] is None:
@@ -160,9 +179,10 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "max_model_bytes": args.max_model_bytes,
         "max_memory_bytes": None if args.max_memory_mb is None else args.max_memory_mb * _MB,
         **(args.soft_latency_ms or {}),
-        "objectives": None if args.objectives is None else _listed(args.objectives),
+        "objectives": None if args.objectives is None else _objectives(args.objectives),
         "start_from": None if args.start_from is None else listed_architectures(args.start_from),
         "warm_start": args.warm_start,
+        "early_stop": args.early_stop,
         "budget": args.budget,
         "seed": args.seed,
         "strategy_options": dict(_option(one) for one in args.option) or None,
@@ -189,13 +209,25 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
+def _objectives(text: str) -> tuple[str, ...]:
+    names = _listed(text)
+    if not names:
+        raise InvalidArgumentError(f"--objectives '{text}' names nothing; write e.g. accuracy,latency.")
+    return names
+
+
 def _nearest_miss(result: dict[str, Any]) -> str:
     nearest = result["nearest"]
     seen = nearest["latency_ms"] if nearest else {}
     verdicts = {device: one["verdict"] for device, one in seen.items() if one["verdict"] != "ok"}
     missed = "; ".join(_missed(one, verdicts) for one in result["caps"] if one["state"] != "kept")
     cure = "Loosen the cap or give a larger --budget."
-    if verdicts:
+    if result.get("hopeless_device"):
+        cure = (
+            f"The search ended early: nothing in this space comes near the cap on '{result['hopeless_device']}'. "
+            "Loosen it."
+        )
+    elif verdicts:
         cure = "Close what else runs there, or search on another device or core; see docs/measuring.md."
     name = nearest["architecture"] if nearest else "none"
     return (

@@ -17,7 +17,7 @@ from fleetnas_controller.enrolment import AttemptLimit, Enrolment, digest_of
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.holding import check_holder
 from fleetnas_controller.pages.judging import PageJudge
-from fleetnas_controller.pages.link import PROTOCOL, PageLink, close_code
+from fleetnas_controller.pages.link import PROTOCOL, PageLink, check_page, close_code
 from fleetnas_controller.pages.networks import network_facts
 from fleetnas_controller.pages.settings import PageSettings, page_host
 from fleetnas_controller.pages.site import PageSite
@@ -27,7 +27,6 @@ from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces import errors
 
 _log = logging.getLogger(__name__)
-_KIND = "page"
 _CREDENTIAL = "fleetnas.credential."
 _MAX_ENROLMENT_BYTES = 64 << 10
 # A result of 20,000 runs beside as many of the anchor takes 0.8 MB.
@@ -161,9 +160,8 @@ class PageGateway:
             message = fleet_pb2.EnrollRequest.FromString(await request.read())
         except DecodeError as error:
             raise errors.InvalidArgumentError("this is no enrolment. Reload the page.") from error
+        check_page(message.description)
         description = record_from_pb(message.description, DeviceDescription)
-        if description.kind != _KIND:
-            raise errors.InvalidArgumentError(f"`kind` (={description.kind[:80]}) must be '{_KIND}' here.")
         try:
             if not self._enrolment.check_token(message.join_token).device_id:
                 raise errors.PermissionDeniedError(
@@ -177,8 +175,10 @@ class PageGateway:
         return web.Response(body=answer.SerializeToString(), content_type="application/x-protobuf")
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
+        offered = _offered(request)
         socket = web.WebSocketResponse(
-            protocols=(PROTOCOL,),
+            # One of those it offered in any case: else a browser would not show the page why it was refused.
+            protocols=(PROTOCOL, *offered[:1]),
             max_msg_size=_MAX_FRAME_BYTES,
             heartbeat=_PING_S,
             timeout=5.0,
@@ -189,6 +189,10 @@ class PageGateway:
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
+            if PROTOCOL not in offered:
+                raise errors.InvalidArgumentError(
+                    f"the page does not speak '{PROTOCOL}': it is of another version. Reload it."
+                )
             await self._served(request, socket)
         except errors.FleetNASError as error:
             # Browsers show a page no more of a refused connection than the code and reason it was closed with.
@@ -266,10 +270,15 @@ async def _answering(request: web.Request, handler: _Handler) -> web.StreamRespo
     return response
 
 
-def _credential_offered(request: web.Request) -> str:
-    """Browsers can set no header of a WebSocket but the list of protocols it may speak."""
+def _offered(request: web.Request) -> list[str]:
+    """The protocols that a WebSocket may speak."""
     offered = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    found = [one.removeprefix(_CREDENTIAL) for one in offered if one.startswith(_CREDENTIAL)]
+    return [one for one in offered if one]
+
+
+def _credential_offered(request: web.Request) -> str:
+    """Browsers can set no header of a WebSocket but the list of protocols."""
+    found = [one.removeprefix(_CREDENTIAL) for one in _offered(request) if one.startswith(_CREDENTIAL)]
     return found[0] if found else ""
 
 

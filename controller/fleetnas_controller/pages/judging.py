@@ -7,11 +7,13 @@ import importlib.util
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.fleet import Fleet
-from fleetnas_controller.jobs import MeasurementRequest
+from fleetnas_controller.jobs import Limits, MeasurementRecord, MeasurementRequest
+from fleetnas_controller.pages.soundness import check_result
 from fleetnas_controller.wire import record_from_pb
 from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, judge
 from fleetnas_protos.mirror import to_message
@@ -89,26 +91,28 @@ class PageJudge:
         """
         if report.WhichOneof("outcome") != "result":
             return report
+        record = self._fleet.find(report.lease.measurement)
         done = fleet_pb2.Report()
         done.CopyFrom(report)
-        record = self._fleet.find(report.lease.measurement)
-        facts = dict(report.result.evidence)
-        reference: tuple[float, ...] = ()
-        if record is not None and not record.state.finished:
-            reference, facts["reference"] = await self._references.of(record.request)
-        plan = record.request.plan if record is not None else Plan()
-        evidence = Evidence(tuple(sorted(facts.items())), tuple(report.result.digest), reference)
         try:
-            done.result.CopyFrom(await asyncio.to_thread(_judged, report.result, plan, evidence))
+            done.result.CopyFrom(await self._judged(report.result, record))
         except _BROKEN as error:
             text = " ".join(f"the page's result cannot be judged: {error}".split())[:500]
             kind = measurement_pb2.Fault.Kind.INFRASTRUCTURE
             done.fault.CopyFrom(measurement_pb2.Fault(kind=kind, message=text))
         return done
 
-
-def _judged(
-    result: measurement_pb2.MeasurementResult, plan: Plan, evidence: Evidence
-) -> measurement_pb2.MeasurementResult:
-    measurement = judge(record_from_pb(result.raw, RawMeasurement), plan, evidence)
-    return to_message(measurement, measurement_pb2.MeasurementResult)
+    async def _judged(
+        self, result: measurement_pb2.MeasurementResult, record: MeasurementRecord | None
+    ) -> measurement_pb2.MeasurementResult:
+        plan = record.request.plan if record else Plan()
+        limits = record.request.limits if record else Limits()
+        raw = record_from_pb(result.raw, RawMeasurement)
+        evidence = Evidence(tuple(sorted(result.evidence.items())), tuple(result.digest))
+        check_result(raw, evidence, plan, limits.total_s)
+        if record is not None and not record.state.finished:
+            reference, source = await self._references.of(record.request)
+            facts = dict(evidence.facts) | {"reference": source}
+            evidence = replace(evidence, facts=tuple(sorted(facts.items())), reference_digest=reference)
+        measurement = await asyncio.to_thread(judge, raw, plan, evidence)
+        return to_message(measurement, measurement_pb2.MeasurementResult)

@@ -1,6 +1,6 @@
 """A page's WebSocket as the link of an agent: one protobuf message in each binary frame."""
 
-__all__ = ["CLOSE_CODES", "PROTOCOL", "PageLink", "close_code"]
+__all__ = ["CLOSE_CODES", "PROTOCOL", "PageLink", "check_page", "close_code"]
 
 import asyncio
 
@@ -12,6 +12,7 @@ from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces import errors
 
 PROTOCOL = "fleetnas.v1"
+_KIND = "page"
 # Reports under way to their verdict; a page has one job at a time.
 _MOST_JUDGED = 8
 
@@ -29,6 +30,12 @@ _OTHER_CODE = 4500
 
 def close_code(error: errors.FleetNASError) -> int:
     return next((code for kind, code in CLOSE_CODES if isinstance(error, kind)), _OTHER_CODE)
+
+
+def check_page(description: fleet_pb2.DeviceDescription) -> None:
+    """Raises InvalidArgumentError for a device of another kind: the gateway judges what pages time, and no other."""
+    if description.kind != _KIND:
+        raise errors.InvalidArgumentError(f"`kind` (={description.kind[:80]}) must be '{_KIND}' here.")
 
 
 class PageLink:
@@ -63,7 +70,10 @@ class PageLink:
         """Passes on what arrives; heartbeats do not wait for the verdict of a report that came before them."""
         try:
             while (message := await self._next()) is not None:
-                if message.WhichOneof("kind") == "report":
+                kind = message.WhichOneof("kind")
+                if kind == "hello":
+                    check_page(message.hello.description)
+                if kind == "report":
                     self._judge_aside(message.report)
                 else:
                     await self._inbox.put(message)

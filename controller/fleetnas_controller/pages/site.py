@@ -2,6 +2,7 @@
 
 __all__ = ["PageSite", "SiteFile", "find_site"]
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError
 
 _VARIABLE = "FLEETNAS_PAGE"
+_CHECKOUT = Path(__file__).resolve().parents[3]
 _PROTOCOL = 1
 _HOME = "index.html"
 
@@ -47,15 +49,15 @@ def find_site(folder: Path | None = None) -> PageSite:
         folder: None: the one in the environment's FLEETNAS_PAGE, or the checkout's ``build/page``.
 
     Raises:
-        FailedPreconditionError: It is not built, or by another version.
+        FailedPreconditionError: It is not built, or of other sources than those of this checkout.
     """
     if folder is None:
         named = os.environ.get(_VARIABLE)
-        folder = Path(named) if named else Path(__file__).resolve().parents[3] / "build" / "page"
-    cure = f"build it with 'python agents/page/build.py', or say where it is with {_VARIABLE}."
+        folder = Path(named) if named else _CHECKOUT / "build" / "page"
+    cure = f"build it with 'make page', or say where it is with {_VARIABLE}."
     try:
         listed = json.loads((folder / "files.json").read_text(encoding="utf-8"))
-        if listed["protocol"] != _PROTOCOL:
+        if listed["protocol"] != _PROTOCOL or not _is_of(listed.get("sources"), _CHECKOUT):
             raise FailedPreconditionError(f"the page in '{folder}' is of another version: {cure}")
         return PageSite(
             {
@@ -65,3 +67,19 @@ def find_site(folder: Path | None = None) -> PageSite:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FailedPreconditionError(f"no page in '{folder}': {cure}") from error
+
+
+def _is_of(sources: dict[str, str] | None, checkout: Path) -> bool:
+    """Whether the page was made of what is there now; where only the package is installed, nobody can tell.
+
+    Args:
+        sources: SHA-256 by path; None: built before this was noted.
+    """
+    if not (checkout / "agents" / "page").is_dir():
+        return True
+    if sources is None:
+        return False
+    return all(
+        (checkout / name).is_file() and hashlib.sha256((checkout / name).read_bytes()).hexdigest() == sha256
+        for name, sha256 in sources.items()
+    )

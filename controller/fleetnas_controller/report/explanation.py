@@ -44,7 +44,8 @@ def render_explanations(documents: Sequence[Mapping[str, Any]]) -> str:
 
 def _total(document: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     interval = f"{row['low_ms']:.4f} to {row['high_ms']:.4f}"
-    return [document["target"], f"{row['mean_ms']:.4f}", interval, str(document["networks_measured"])]
+    networks = str(document["networks_measured"]) if document["networks_measured"] else "none: a guess"
+    return [document["target"], f"{row['mean_ms']:.4f}", interval, networks]
 
 
 def _blocks(documents: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.trials import Trial, TrialPhase, TrialState
+from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SEARCHED = (TrialPhase.REFERENCE, TrialPhase.SEARCH)
+_LABELS = {"nearest": "nearest miss"}
 _BLUE, _ORANGE, _GREEN, _GREY = "#1f6fb4", "#d95f02", "#1b7837", "#7f7f7f"
 
 
@@ -62,15 +64,25 @@ def _pareto(axes: "Axes", trials: Sequence[Trial], result: Mapping[str, Any], de
     """Accuracy over latency, every interval drawn."""
     measured = _measured(trials, device)
     ys = [accuracy for _, _, accuracy in measured]
-    _bars(axes, [one for _, one, _ in measured], ys, "o", 3.5, _BLUE, "measured in the search")
+    good = [one for one in measured if one[0].readings[device].verdict == Verdict.OK]
+    bad = [one for one in measured if one[0].readings[device].verdict != Verdict.OK]
+    for rows, marker, colour, label in (
+        (good, "o", _BLUE, "measured in the search"),
+        (bad, "x", _GREY, "measured, verdict not ok"),
+    ):
+        if rows:
+            heights = [accuracy for _, _, accuracy in rows]
+            _bars(axes, [one for _, one, _ in rows], heights, marker, 3.5, colour, label)
     front = _front([(one.value, accuracy) for _, one, accuracy in measured])
     axes.step([x for x, _ in front], [y for _, y in front], where="post", color=_BLUE, lw=1.2)
-    for name, colour, marker in (("reference", _ORANGE, "s"), ("found", _GREEN, "*")):
-        network = result[name]
+    marks = (("reference", _ORANGE, "s"), ("found", _GREEN, "*"), ("nearest", _GREY, "X"))
+    for name, colour, marker in marks:
+        network = result.get(name)
         if network and device in network["latency_ms"]:
             latency = network["latency_ms"][device]
             interval = Estimate(latency["median"], latency["low"], latency["high"])
-            label = f"{name}: {network['architecture']}"
+            verdict = "" if latency["verdict"] == "ok" else f" ({latency['verdict']})"
+            label = f"{_LABELS.get(name, name)}: {network['architecture']}{verdict}"
             _bars(axes, [interval], [network["accuracy"]], marker, 11, colour, label)
     limit = _limit_ms(result, device)
     if limit is not None:

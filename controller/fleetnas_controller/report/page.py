@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from fleetnas_controller.early_stops import accuracy_words, curve_text, early_stop_line, early_stop_rows
 from fleetnas_controller.report.html import html_figure, html_page, html_table
-from fleetnas_controller.results import front_lines, pick_lines, soft_cap_lines
+from fleetnas_controller.result_tables import front_lines, nearest_lines, pick_lines, soft_cap_lines
 from fleetnas_controller.trials import Trial
 
 if TYPE_CHECKING:
@@ -37,16 +38,25 @@ def render_page(
         f"<p>Space <b>{escape(result['space'])}</b>, strategy <b>{escape(result['strategy'])}</b>, seed "
         f"{result['seed']}: {result['evaluations']} evaluations, {result['measurements']} measurements, "
         f"{result['wall_s']:.0f} s.</p>",
-        html_table(summary) if summary else "<p><b>No confirmed network keeps the caps.</b></p>",
+        html_table(summary) if summary else _nearest(result),
         _front(result),
         _picks(result),
         _caps(result),
+        _early_stop(result),
         _words(result),
         *(html_figure(name, figure, _CAPTIONS[name]) for name, figure in figures.items()),
         "<h2>Every evaluation</h2>",
         _trials(trials),
     ]
     return html_page(title, parts)
+
+
+def _nearest(result: Mapping[str, Any]) -> str:
+    """Of a search that found nothing: the nearest miss, with the verdict on each of its latencies."""
+    rows = nearest_lines(result)
+    return "<p><b>No confirmed network keeps the caps.</b></p>" + (
+        f"<h2>Nearest miss</h2>{html_table(rows)}" if rows else ""
+    )
 
 
 def _front(result: Mapping[str, Any]) -> str:
@@ -78,10 +88,18 @@ def _caps(result: Mapping[str, Any]) -> str:
     return "<h2>Caps</h2>" + (html_table(rows) if result["caps"] else "") + paid
 
 
+def _early_stop(result: Mapping[str, Any]) -> str:
+    line, rows = early_stop_line(result), early_stop_rows(result)
+    if not line:
+        return ""
+    table = html_table(rows) if rows else ""
+    return f"<h2>Trainings ended early</h2><p>{escape(line)}.</p>{table}"
+
+
 def _words(result: Mapping[str, Any]) -> str:
-    source = escape(result["reference"]["accuracy_source"])
+    source = escape(accuracy_words(result["reference"]))
     return (
-        f"<p class='note'>Accuracies: {source}, quoted, not trained here. Latencies: <i>measured</i> on the named "
+        f"<p class='note'>Accuracies: {source}. Latencies: <i>measured</i> on the named "
         "target with an interval; <i>confirmed</i>: measured again at the end, twice, every interval under the "
         "cap; <i>predicted</i>: from the latency table. The ONNX file holds seeded, untrained weights: it has "
         "the network's latency, not its accuracy.</p>"
@@ -97,7 +115,7 @@ def _trials(trials: Sequence[Trial]) -> str:
             one = reading.latency_ms
             measured = "" if one is None else f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
             verdict = f"{device}: {reading.verdict}, {reading.source}"
-            accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.2f}"
+            accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.2f} {curve_text(trial)}".rstrip()
             rows.append(
                 [str(trial.number), trial.phase, trial.architecture, accuracy, predicted, measured, verdict]
             )

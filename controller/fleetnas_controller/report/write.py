@@ -12,7 +12,7 @@ from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.report.baseline import observed_trace, random_trace
 from fleetnas_controller.report.figures import draw_figures, save_figure
 from fleetnas_controller.report.page import render_page
-from fleetnas_controller.results import summary_lines
+from fleetnas_controller.result_tables import summary_lines
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.storage import storage_errors
@@ -27,6 +27,7 @@ from fleetnas_search_spaces.errors import FleetNASError
 from fleetnas_search_spaces.weights import WeightPool
 from fleetnas_search_spaces.whole_files import write_whole
 from fleetnas_training.accuracy import AccuracySource
+from fleetnas_training.training_command import TrainingCommand
 
 _MOST_MEMBERS = 20_000
 _THIS = "this search"
@@ -78,7 +79,9 @@ def _outcome(space: SearchSpace, trial: Trial, reference_ms: Mapping[str, float]
 def _random(
     space: SearchSpace, accuracy: AccuracySource, outcome: SearchOutcome, outcomes: Sequence[Outcome]
 ) -> list[float] | None:
-    """None for a space too large to list, or one with a member whose accuracy the source does not know."""
+    """None for a space too large to list, one with a member whose accuracy is unknown, and where each is trained."""
+    if isinstance(accuracy, TrainingCommand):
+        return None
     members = canonical_members(space, _MOST_MEMBERS)
     if members is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.search_records import ToldLatency
+from fleetnas_controller.search_records import ToldLatency, TrialInfo
 from fleetnas_controller.searches import SearchBook
 from fleetnas_controller.servicers.calls import Access, Answering, page_size_of
 from fleetnas_controller.wire import record_from_pb, to_pb
@@ -24,6 +24,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     def __init__(self, book: SearchBook, access: Access) -> None:
         self._book = book
         self._access = access
+        # So that they are not lost before they are done.
+        self._proposing: set[asyncio.Task[TrialInfo]] = set()
 
     async def CreateSearch(self, request: pb.CreateSearchRequest, context: Any) -> pb.Search:
         async with Answering(context):
@@ -79,11 +81,24 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     async def Propose(self, request: pb.ProposeRequest, context: Any) -> pb.Trial:
         async with Answering(context):
             self._access.operator(context)
-            return to_pb(self._book.propose(request.name, request.worker))
+            # A caller that leaves must not let another in while the strategy still thinks.
+            proposing = asyncio.create_task(self._proposed(request.name, request.worker))
+            self._proposing.add(proposing)
+            proposing.add_done_callback(self._proposing.discard)
+            return to_pb(await asyncio.shield(proposing))
+
+    async def _proposed(self, name: str, worker: str) -> TrialInfo:
+        """A strategy may think for seconds, in which agents and other clients are served."""
+        told = self._book.told(name)
+        async with told.turn:
+            await asyncio.to_thread(told.prepare, worker)
+            return self._book.propose(name, worker)
 
     async def Tell(self, request: pb.TellRequest, context: Any) -> pb.Trial:
         async with Answering(context):
             self._access.operator(context)
             accuracy = request.accuracy if request.HasField("accuracy") else None
             latencies = tuple(record_from_pb(one, ToldLatency) for one in request.latencies)
-            return to_pb(self._book.tell(request.name, request.number, accuracy, latencies, request.fault))
+            async with self._book.told(request.name).turn:
+                told = self._book.tell(request.name, request.number, accuracy, latencies, request.fault)
+            return to_pb(told)

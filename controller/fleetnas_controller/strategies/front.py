@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetnas_controller.strategies.exact_caps import exact_count
-from fleetnas_controller.strategies.hypervolume import Beliefs, expected_gain, log_room, nondominated
+from fleetnas_controller.strategies.hypervolume import (
+    Beliefs,
+    expected_gain,
+    hypervolume,
+    log_room,
+    nondominated,
+)
 from fleetnas_controller.strategies.objective import cap_reading
 from fleetnas_controller.strategies.search_models import SearchModels
 from fleetnas_controller.strategies.strategy import CapKind, Cost, Outcome, Problem
@@ -28,12 +34,23 @@ there is much of it: one search of NAS-Bench-201 spent a quarter of its trials o
 
 _SMALLEST = 1e-9
 
+_USEFUL_SHARE = 0.02
+"""Weight of the gain in the useful part beside that in the whole; both as shares of what was found there.
+
+NAS-Bench-201, seven devices, share of the front at 50/100/200 up to the worst and up to the useful corner: without it
+99.60/99.87/99.93 and 83.8/94.1/97.3 %, with .01 99.61/99.83/99.94 and 88.6/95.1/98.1, with .03 99.51/99.82/99.95 and
+89.6/94.7/98.3, with .1 99.43/99.74/99.93 and 92.1/95.3/98.3."""
+
+_USEFUL_ERROR, _USEFUL_COST = 0.75, 0.5
+"""Shares of the candidates beyond which neither an error nor a cost is of use."""
+
 
 class Front:
     """Expected hypervolume improvement over the models of a search.
 
     The corner up to which volume counts never moves once the first trials are in: one that followed the search
-    left 95 % of a front that a fixed one found to 99.9 %.
+    left 95 % of a front that a fixed one found to 99.9 %. Beside it the gain up to a nearer corner counts a little:
+    the networks that somebody would want lie behind that one, and are a few percent of the volume up to the far one.
 
     Args:
         initial_count: How many trials settle the corner where the problem leaves it open.
@@ -59,7 +76,8 @@ class Front:
         models, candidates = self._models, self._models.candidates
         own = [candidates.members[c] for one in pending if (c := candidates.column(one)) is not None]
         kept, worst = models.kept(), self.worst()
-        points = self._points(evaluated | candidates.mask([one.key for one in own]))
+        believed = self._beliefs(step=False)
+        points = self._points(evaluated | candidates.mask([one.key for one in own]), believed)
         with ExitStack() as stack:
             for belief in models.believing(own):
                 stack.enter_context(belief)
@@ -72,8 +90,9 @@ class Front:
             return candidates.members[models.nearest(allowed)]
         room = log_room(beliefs.at(rows), points, worst)
         rows = rows[np.argsort(-room, kind="stable")[:_SCORED]]
-        gain = expected_gain(beliefs.at(rows), points, worst) * kept[rows]
-        return candidates.members[int(rows[np.argmax(gain)])]
+        scored, useful = beliefs.at(rows), self._useful(believed, worst)
+        gain = _relative_gain(scored, points, worst) + _USEFUL_SHARE * _relative_gain(scored, points, useful)
+        return candidates.members[int(rows[np.argmax(gain * kept[rows])])]
 
     def ranked(self, evaluated: Collection[str]) -> list[Architecture]:
         """Evaluated members: the front by descending accuracy, then the rest; those that break a cap last."""
@@ -88,8 +107,8 @@ class Front:
 
     def merit(self, evaluated: Mask) -> Floats:
         """How promising each candidate is, for the renewal of the pool; shape ``(M,)``."""
-        points = self._points(evaluated)
-        return log_room(self._beliefs(step=False), points, self.worst())
+        believed = self._beliefs(step=False)
+        return log_room(believed, self._points(evaluated, believed), self.worst())
 
     def worst(self) -> Floats:
         """The corner: error, then the costs, as the problem says or as the first trials were, and no cap beyond."""
@@ -100,15 +119,21 @@ class Front:
             ]
         )
 
+    def _useful(self, believed: Beliefs, worst: Floats) -> Floats:
+        """A second corner: three fourths of the candidates err less, half of them cost less, as far as is known."""
+        mean = believed.mean[self._models.candidates.allowed]
+        error, costs = np.quantile(mean[:, 0], _USEFUL_ERROR), np.quantile(mean[:, 1:], _USEFUL_COST, axis=0)
+        return np.minimum(np.exp([error, *costs]), worst)
+
     def _worst_cost(self, cost: Cost) -> float:
         readings = [reading.value for one in self._first if (reading := cap_reading(one, cost)) is not None]
         worst = cost.worst if cost.worst is not None else max(readings, default=1.0)
         caps = [cap.limit for cap in self._problem.caps if (cap.kind, cap.device) == (cost.kind, cost.device)]
         return min([worst, *caps])
 
-    def _points(self, seen: Mask) -> Floats:
+    def _points(self, seen: Mask, believed: Beliefs) -> Floats:
         """What was found so far: the front of the posterior medians of members that keep the caps."""
-        points = np.exp(self._beliefs(step=False).mean[seen & self._models.safe()])
+        points = np.exp(believed.mean[seen & self._models.safe()])
         return points[nondominated(points)]
 
     def _beliefs(self, *, step: bool) -> Beliefs:
@@ -136,3 +161,10 @@ class Front:
             known = float(exact_count(kind, self._problem.space.graph(one)))
             self._counts[kind, one.key] = known
         return known
+
+
+def _relative_gain(beliefs: Beliefs, points: Floats, corner: Floats) -> Floats:
+    """The expected gain as a share of the volume found so far and the best gain; shape ``(M,)``, 0 to 1."""
+    gain = expected_gain(beliefs, points, corner)
+    whole = hypervolume(points, corner) + gain.max(initial=0.0)
+    return gain / whole if whole > 0.0 else gain

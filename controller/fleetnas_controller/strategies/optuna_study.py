@@ -52,6 +52,7 @@ class _Kind:
 
 
 SAMPLERS: Mapping[str, _Kind] = {
+    "bruteforce": _Kind(lambda seed, _: optuna.samplers.BruteForceSampler(seed=seed)),
     "cmaes": _Kind(
         lambda seed, _: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
         ordinal=True,

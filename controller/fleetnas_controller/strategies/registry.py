@@ -39,7 +39,7 @@ _ONE_ANSWER = ("annealing", "evolution", "local-search", "optuna-cmaes", "reinfo
 """They climb by one number and cannot search a front."""
 
 _OPTUNA = "optuna-"
-_OPTUNA_NAMES = ("cmaes", "gp", "nsga2", "nsga3", "qmc", "random", "tpe")
+_OPTUNA_NAMES = ("bruteforce", "cmaes", "gp", "nsga2", "nsga3", "qmc", "random", "tpe")
 
 _Factory = Callable[..., Strategy]
 

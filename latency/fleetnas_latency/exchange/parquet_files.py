@@ -49,7 +49,7 @@ def read_parquet(content: bytes, space: SearchSpace, unit: Unit | None = None) -
         table = parquet.read_table(io.BytesIO(content))
     except (arrow.ArrowException, OSError) as error:
         raise InvalidArgumentError(f"the file is no whole Parquet ({error}): write it again.") from error
-    if "arch" in table.column_names and not arrow.types.is_string(table.schema.field("arch").type):
+    if "arch" in table.column_names and not _is_text(arrow, table.schema.field("arch").type):
         raise InvalidArgumentError(
             "column 'arch' holds no text, leading zeros are lost: write it as strings."
         )
@@ -58,6 +58,13 @@ def read_parquet(content: bytes, space: SearchSpace, unit: Unit | None = None) -
         for row in table.to_pylist()
     )
     return read_rows(table.column_names, rows, space, unit)
+
+
+def _is_text(arrow: Any, kind: Any) -> bool:
+    """Text, long text, or text as a dictionary, which data frames write for categories."""
+    if arrow.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(arrow.types.is_string(kind) or arrow.types.is_large_string(kind))
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -41,6 +41,10 @@ class ChainStructure:
     def operators(self) -> tuple[Operator | None, ...]:
         return (None, *self._counts.blocks)
 
+    def entries(self, architecture: Architecture) -> tuple[int, ...]:
+        """The entries of the blocks that ``architecture`` runs, in order, repeats included."""
+        return self._counts.entries(architecture)
+
     def rows(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         return self._counts.matrix(architectures)[None]
 

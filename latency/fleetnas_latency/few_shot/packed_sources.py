@@ -29,6 +29,5 @@ def packed_source(structure: ChainStructure, pack: Pack, rows: Floats) -> Source
     by_size = Prior.from_features(structure.features(), rows[0]).mean
     unit_ms = float(costs[1:][found].sum() / by_size[1:][found].sum())
     costs = np.where(np.isfinite(costs), costs, unit_ms * by_size)
-    costs /= float((rows[0] @ costs).mean())
-    name = pack.target.device_model
-    return SourceDevice(pack.target.key, device_family(name), costs)
+    mean_ms = float((rows[0] @ costs).mean())
+    return SourceDevice(pack.target.key, device_family(pack.target.device_model), costs / mean_ms, mean_ms)

@@ -6,6 +6,7 @@ __all__ = [
     "believed_from_prior",
     "believed_from_sources",
     "device_family",
+    "family_weights",
     "learn_source",
 ]
 
@@ -36,16 +37,26 @@ class SourceDevice:
     Attributes:
         family: Devices of one family count as one; ``device_family`` guesses it.
         costs: Shape ``(base entries,)``, for networks of mean latency 1: a device's speed is not borrowed.
+        mean_ms: Mean latency of the space's networks on it: what a guess without any measurement starts from.
     """
 
     name: str
     family: str
     costs: Floats
+    mean_ms: float
 
 
 def device_family(name: str) -> str:
     """``"titanx"`` of ``"titanx_256"``, ``"gold"`` of ``"gold_6240"``: batch size and model number left out."""
     return _TRAILING_SIZE.sub("", name)
+
+
+def family_weights(sources: Sequence[SourceDevice]) -> Floats:
+    """Shape ``(len(sources),)``, sum 1: each family weighs the same."""
+    sizes = Counter(one.family for one in sources)
+    weights = np.array([1.0 / sizes[one.family] for one in sources])
+    normalised: Floats = weights / weights.sum()
+    return normalised
 
 
 def believed_from_features(structure: Structure, rows: Floats) -> Believed:
@@ -76,9 +87,7 @@ def believed_from_sources(structure: Structure, sources: Sequence[SourceDevice])
     if not sources:
         raise InvalidArgumentError("a prior from other devices needs one at least: give sources.")
     costs = np.array([one.costs for one in sources])
-    family_sizes = Counter(one.family for one in sources)
-    weights = np.array([1.0 / family_sizes[one.family] for one in sources])
-    weights /= weights.sum()
+    weights = family_weights(sources)
     mean = weights @ costs
     few = len(mean) <= _FEW_ENTRIES
     kappa, floor = (_KAPPA, _FLOOR) if few else (_CHAIN_KAPPA, _CHAIN_FLOOR)
@@ -103,9 +112,9 @@ def learn_source(
     best = int(weights.argmax())
     only = Believed(wide.mean[[best]], wide.factor[[best]], np.ones(1))
     costs_ms, _ = fit_robust(only, Measured(rows[[best]], latency_ms, exact)).entries()
-    costs = costs_ms / (sample[best] @ costs_ms).mean()
+    mean_ms = float((sample[best] @ costs_ms).mean())
     base = structure.hypotheses[best].base_count
-    return SourceDevice(name, family or device_family(name), costs[:base])
+    return SourceDevice(name, family or device_family(name), costs_ms[:base] / mean_ms, mean_ms)
 
 
 def _under_each_hypothesis(structure: Structure, mean: Floats, factor: Floats) -> Believed:

@@ -248,8 +248,9 @@ class PredictLatenciesResponse(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     NETWORK_COUNT_FIELD_NUMBER: _builtins.int
     PREDICTIONS_FIELD_NUMBER: _builtins.int
+    LENDERS_FIELD_NUMBER: _builtins.int
     network_count: _builtins.int
-    """Networks that were measured on it."""
+    """Networks that were measured on it; at 0 the predictions are guesses from the lenders alone."""
     @_builtins.property
     def target(self) -> _target_pb2.Target:
         """Whose latency it is."""
@@ -258,16 +259,21 @@ class PredictLatenciesResponse(_message.Message):
     def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyPrediction]:
         """In the order of the request."""
 
+    @_builtins.property
+    def lenders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Device models that fill in for missing measurements; none where the target's own suffice."""
+
     def __init__(
         self,
         *,
         target: _target_pb2.Target | None = ...,
         network_count: _builtins.int = ...,
         predictions: _abc.Iterable[Global___LatencyPrediction] | None = ...,
+        lenders: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["network_count", b"network_count", "predictions", b"predictions", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lenders", b"lenders", "network_count", b"network_count", "predictions", b"predictions", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

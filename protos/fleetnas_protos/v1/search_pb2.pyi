@@ -87,6 +87,7 @@ class SearchConfig(_message.Message):
     MAX_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     SOFT_LATENCY_MS_FIELD_NUMBER: _builtins.int
     SOFT_PRICE_FIELD_NUMBER: _builtins.int
+    EARLY_STOP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the search: 1 to 64 letters, digits, '.', '_' or '-'."""
     space: _builtins.str
@@ -117,6 +118,8 @@ class SearchConfig(_message.Message):
     """The latency, milliseconds, up to which accuracy is all that counts; what is over it has a price."""
     soft_price: _builtins.float
     """Points of accuracy that each millisecond over soft_latency_ms costs, on each device."""
+    early_stop: _builtins.str
+    """"median" or "halving" ends trainings that do not promise enough; empty: each is trained to the end."""
     @_builtins.property
     def devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every candidate is measured on each of them; for "client": those whose latencies the client tells, if any."""
@@ -160,10 +163,11 @@ class SearchConfig(_message.Message):
         max_memory_bytes: _builtins.float | None = ...,
         soft_latency_ms: _builtins.float | None = ...,
         soft_price: _builtins.float | None = ...,
+        early_stop: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_memory_bytes", b"_max_memory_bytes", "_max_model_bytes", b"_max_model_bytes", "_max_params", b"_max_params", "_soft_latency_ms", b"_soft_latency_ms", "_soft_price", b"_soft_price", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_memory_bytes", b"max_memory_bytes", "max_model_bytes", b"max_model_bytes", "max_params", b"max_params", "soft_latency_ms", b"soft_latency_ms", "soft_price", b"soft_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_memory_bytes", b"_max_memory_bytes", "_max_model_bytes", b"_max_model_bytes", "_max_params", b"_max_params", "_soft_latency_ms", b"_soft_latency_ms", "_soft_price", b"_soft_price", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_memory_bytes", b"max_memory_bytes", "max_model_bytes", b"max_model_bytes", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "soft_latency_ms", b"soft_latency_ms", "soft_price", b"soft_price", "space", b"space", "start_from", b"start_from", "strategy", b"strategy", "strategy_options", b"strategy_options", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop", "_max_latency_ms", b"_max_latency_ms", "_max_macs", b"_max_macs", "_max_memory_bytes", b"_max_memory_bytes", "_max_model_bytes", b"_max_model_bytes", "_max_params", b"_max_params", "_soft_latency_ms", b"_soft_latency_ms", "_soft_price", b"_soft_price", "accuracy", b"accuracy", "budget", b"budget", "device_max_latency_ms", b"device_max_latency_ms", "devices", b"devices", "early_stop", b"early_stop", "latency_drop", b"latency_drop", "max_latency_ms", b"max_latency_ms", "max_macs", b"max_macs", "max_memory_bytes", b"max_memory_bytes", "max_model_bytes", b"max_model_bytes", "max_params", b"max_params", "name", b"name", "objectives", b"objectives", "seed", b"seed", "soft_latency_ms", b"soft_latency_ms", "soft_price", b"soft_price", "space", b"space", "start_from", b"start_from", "strategy", b"strategy", "strategy_options", b"strategy_options", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_drop: _TypeAlias = _typing.Literal["latency_drop"]  # noqa: Y015
     _WhichOneofArgType__latency_drop: _TypeAlias = _typing.Literal["_latency_drop", b"_latency_drop"]  # noqa: Y015
@@ -404,6 +408,8 @@ class Trial(_message.Message):
         """Evaluated."""
         FAILED: Trial._State.ValueType  # 3
         """Could not be evaluated."""
+        STOPPED: Trial._State.ValueType  # 4
+        """Its training was ended early."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where it stands."""
@@ -416,6 +422,8 @@ class Trial(_message.Message):
     """Evaluated."""
     FAILED: Trial.State.ValueType  # 3
     """Could not be evaluated."""
+    STOPPED: Trial.State.ValueType  # 4
+    """Its training was ended early."""
 
     SEARCH_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -444,7 +452,7 @@ class Trial(_message.Message):
     order: _builtins.int
     """Place among the ended trials, -1 before."""
     accuracy: _builtins.float
-    """Percent; unset until it is known."""
+    """Percent, after as many epochs as it was trained; unset until it is known."""
     accuracy_source: _builtins.str
     """Where that comes from, in words."""
     macs: _builtins.int

@@ -48,3 +48,12 @@ def test_table_of_a_spreadsheet_is_read(tmp_path: Path, begin: bytes) -> None:
     table = tmp_path / "table.csv"
     table.write_bytes(begin + b"arch,latency_ms\r\n12,3.5\r\n")
     assert read_tables(str(table))[0].lookup("1,2") == 3.5
+
+
+def test_network_with_two_latencies_is_refused_and_the_same_row_twice_is_one(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("arch,latency_ms\n12,3.5\n12,3.5\n", encoding="utf-8")
+    assert dict(read_tables(str(table))[0].latency_ms) == {"1,2": 3.5}
+    table.write_text("arch,latency_ms\n12,3.5\n12,4.5\n", encoding="utf-8")
+    with pytest.raises(InvalidArgumentError, match="line 3"):
+        read_tables(str(table))

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.devices import DeviceDescription
 from fleetnas_controller.enrolment import Enrolment
-from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.fleet_store import FleetStore, SqliteFleetStore
 from fleetnas_controller.jobs import (
     Artifact,
@@ -21,6 +21,7 @@ from fleetnas_controller.jobs import (
     ModelFile,
     Selector,
 )
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.measurements import MeasurementBook
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_latency.measurement import (

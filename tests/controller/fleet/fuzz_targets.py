@@ -117,7 +117,7 @@ CALLS = {
     "access.DeleteGrant": access_pb2.DeleteGrantRequest,
     "artifacts.DownloadArtifact": artifact_pb2.DownloadArtifactRequest,
 }
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 def _call(name: str) -> Callable[[], None]:
@@ -131,7 +131,7 @@ def _call(name: str) -> Callable[[], None]:
     return check
 
 
-@settings(FEW, max_examples=150)
+@settings(FEW, max_examples=50)
 @given(mutations())
 def _spoilt_measurement(spoil: Callable[[Any], None]) -> None:
     with Desk() as desk:
@@ -141,7 +141,7 @@ def _spoilt_measurement(spoil: Callable[[Any], None]) -> None:
         desk.call(desk.measurements.CreateMeasurement, request)
 
 
-@settings(FEW, max_examples=80)
+@settings(FEW, max_examples=30)
 @given(mutations())
 def _spoilt_enrolment(spoil: Callable[[Any], None]) -> None:
     with Desk() as desk:
@@ -166,14 +166,14 @@ def _upload(parts: list[Any]) -> None:
         desk.call(desk.artifacts.UploadArtifact, sent())
 
 
-@settings(FEW, max_examples=60)
+@settings(FEW, max_examples=25)
 @given(messages(fleet_pb2.AgentMessage))
 def _session_message(message: Any) -> None:
     with Desk() as desk:
         desk.say(message)
 
 
-@settings(FEW, max_examples=150)
+@settings(FEW, max_examples=50)
 @given(mutations())
 def _spoilt_report(spoil: Callable[[Any], None]) -> None:
     message = fleet_pb2.AgentMessage()

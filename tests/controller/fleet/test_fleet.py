@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.jobs import DeviceState, Fault, FaultKind, Limits, MeasurementState, Selector
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.target import Target

@@ -16,9 +16,9 @@ from hypothesis.stateful import (
 )
 from sqlite_utils import Database
 
-from fleetnas_controller.fleet import LeaseKey
 from fleetnas_controller.fleet_store import SqliteFleetStore
 from fleetnas_controller.jobs import Fault, FaultKind, Limits, MeasurementState
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_latency.measurement import Measurement, in_one
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleetnas_controller.devices import DeviceDescription
-from fleetnas_controller.fleet import Fleet, LeaseKey
+from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.health import CheckOutcome, CheckTrigger, HealthSettings
 from fleetnas_controller.health_monitor import HealthMonitor
 from fleetnas_controller.health_store import SqliteHealthStore
@@ -21,6 +21,7 @@ from fleetnas_controller.jobs import (
     MeasurementState,
     ModelFile,
 )
+from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.listeners import Listeners
 from fleetnas_latency.measurement import Measurement, Verdict
 from fleetnas_latency.statistics import Estimate

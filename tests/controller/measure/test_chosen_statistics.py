@@ -8,7 +8,7 @@ import pytest
 
 from fleetnas_controller.chosen_statistics import choose_statistics, read_statistics, statistic_of
 from fleetnas_controller.jobs import Device, DeviceState
-from fleetnas_controller.results import statistic_lines
+from fleetnas_controller.result_tables import statistic_lines
 from fleetnas_controller.run_folder import RunFolder
 from fleetnas_controller.self_tests import SelfTestRecord, SelfTests
 from fleetnas_latency.statistics import Statistic

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetnas_controller.results import summary_lines
+from fleetnas_controller.result_tables import summary_lines
 from fleetnas_controller.self_tests import SelfTestRecord, SelfTests
 from fleetnas_search_spaces.errors import DataLossError
 

@@ -95,7 +95,7 @@ def test_a_front_in_a_space_too_big_to_list_is_resumed_exactly() -> None:
     problem = Problem(big, costs=(Cost(CapKind.MACS),))
     whole, resumed = create_strategy("predictor", problem), create_strategy("predictor", problem)
     told: list[Outcome] = []
-    for number in range(18):
+    for number in range(16):
         one = whole.ask([], Random(f"ask {number}"))
         cost = macs(big.graph(one))
         told.append(Outcome(number, one, 75.0 - 2e9 / cost, macs=cost))

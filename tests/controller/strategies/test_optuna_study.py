@@ -1,9 +1,12 @@
+import inspect
 from random import Random
 
+import optuna
 import pytest
 
 from fleetnas_controller.strategies import optuna_study
 from fleetnas_controller.strategies.optuna_study import SAMPLERS, OptunaStudy
+from fleetnas_controller.strategies.registry import strategy_names
 from fleetnas_controller.strategies.strategy import Cap, CapKind, Outcome, Problem, Reading
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError
@@ -55,6 +58,14 @@ def test_pending_proposals_are_not_repeated(tiny_space: SearchSpace, name: str) 
     pending = [strategy.ask([], Random(0))]
     pending.append(strategy.ask(pending, Random(0)))
     assert pending[0] != pending[1]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_every_sampler_of_optuna_that_proposes_by_itself_has_a_name() -> None:
+    classes = {name for name in optuna.samplers.__all__ if inspect.isclass(getattr(optuna.samplers, name))}
+    known = {type(kind.make(0, 20)).__name__ for kind in SAMPLERS.values()}
+    assert classes - known == {"BaseSampler", "BaseGASampler", "GridSampler", "PartialFixedSampler"}
+    assert {f"optuna-{name}" for name in SAMPLERS} <= set(strategy_names())
 
 
 def test_sampler_whose_package_is_missing_says_which(

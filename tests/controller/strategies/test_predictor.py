@@ -103,7 +103,7 @@ def test_a_space_too_big_to_list_is_searched_and_resumed_exactly() -> None:
     problem = Problem(big, (Cap(CapKind.MACS, 280e6),), accuracy_noise=True)
     whole, resumed = PredictorSearch(problem), PredictorSearch(problem)
     told = []
-    for number in range(20):
+    for number in range(17):
         one = whole.ask([], Random(f"ask {number}"))
         graph = big.graph(one)
         cost = macs(graph)

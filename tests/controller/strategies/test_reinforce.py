@@ -83,3 +83,22 @@ def test_rewards_are_shares_and_broken_caps_below_all_of_them() -> None:
 def test_unusable_parameters_are_refused(tiny_space: SearchSpace, option: dict[str, float]) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(option))):
         Reinforce(Problem(tiny_space), **option)  # type: ignore[arg-type]
+
+
+def test_policy_comes_to_prefer_the_best_so_far(tiny_space: SearchSpace) -> None:
+    best = tiny_space.parse("012")
+    chances = []
+    for best_weight in (0.0, 1.0):
+        strategy = Reinforce(Problem(tiny_space), best_count=1, best_weight=best_weight)
+        for number in range(40):
+            one = best if number == 0 else tiny_space.sample(Random(number))
+            strategy.tell(Outcome(number, one, 90.0 if one == best else 50.0), Random(number))
+        steps = zip(best.choices, strategy._policy.probabilities(best.choices), strict=True)
+        chances.append(float(np.prod([options[choice] for choice, options in steps])))
+    assert chances[1] > 4.0 * chances[0]
+
+
+@pytest.mark.parametrize("option", ["hidden_size", "best_count"])
+def test_sizes_no_memory_has_room_for_are_refused(tiny_space: SearchSpace, option: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"{option} is 1000000"):
+        Reinforce(Problem(tiny_space), **{option: 1_000_000})

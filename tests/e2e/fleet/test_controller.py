@@ -200,3 +200,16 @@ def test_batch_is_created_in_its_order_or_not_at_all(served: Any, measure: Calla
 
 def test_operators_token_is_readable_by_its_owner_only(served: Any) -> None:
     assert (served.data_dir / "operator.token").stat().st_mode & 0o077 == 0
+
+
+def test_what_a_controller_itself_calls_unavailable_is_said_as_it_says_it(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*arguments: Any) -> None:
+        raise UnavailableError("the store is held by another process: try again when it is done.")
+
+    monkeypatch.setattr(MeasurementBook, "get", locked)
+    with pytest.raises(UnavailableError, match="held by another process"):
+        served.client.get_measurement("m")
+    with pytest.raises(UnavailableError, match="held by another process"):
+        served.client.wait_any(["m"], 10.0)

@@ -2,9 +2,11 @@
 
 import json
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,19 @@ def command(served: Any, capsys: pytest.CaptureFixture[str]) -> Command:
 
 def test_token_is_all_that_is_printed(served: Any, command: Command, processes: Any, online: Any) -> None:
     token = command("token", "--device", "a").strip()
+    processes.agent(served.address, token)
+    online(served.client)
+
+
+def test_token_goes_to_a_file_of_its_owner_only(
+    served: Any, command: Command, processes: Any, online: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "join.token"
+    said = command("token", "--out", str(path), "--json")
+    token = path.read_text().strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(said)["file"] == str(path)
+    assert token not in said
     processes.agent(served.address, token)
     online(served.client)
 

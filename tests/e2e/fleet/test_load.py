@@ -12,9 +12,8 @@ SCRIPT = Path(__file__).parents[3] / "benchmarks" / "fleet_load.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [0, 3])
-def test_fleet_under_load_keeps_every_promise(tmp_path: Path, kills: int) -> None:
-    command = [sys.executable, str(SCRIPT), "--jobs", "200", "--agents", "8", "--kills", str(kills)]
+def test_fleet_under_load_keeps_every_promise(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--jobs", "200", "--agents", "8", "--kills", "3"]
     run = subprocess.run(
         [*command, "--limit-s", "150", "--keep", str(tmp_path), "--json"],
         capture_output=True, text=True, check=False, env=os.environ,

@@ -100,3 +100,36 @@ def test_block_that_is_hardly_known_can_be_imported_as_it_was_exported() -> None
 def test_half_width_that_is_no_share_is_refused(value: float) -> None:
     with pytest.raises(InvalidArgumentError, match="half width"):
         observations_of([FileRecord("k", 1.0, half_width=value)], TARGET, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("network,nas-bench-macro/32/9,9,9,9,9,9,9,9,nas-bench-macro,1.0", "line 2"),
+        ("network,nonsense,nas-bench-macro,1.0", "no key of an architecture"),
+        ("network,nas-bench-macro/32/2,0,0,0,0,0,0,0,no-such-space,1.0", "no-such-space"),
+        ("operator,paddle/x", "line 2 has ''"),
+        ("operator,,,1.0", "names nothing"),
+    ],
+)
+def test_row_that_names_no_network_or_is_cut_is_refused_with_its_line(row: str, said: str) -> None:
+    cells = row.split(",")
+    if len(cells) > 5:  # a key has commas of its own
+        row = f'{cells[0]},"{",".join(cells[1:-2])}",{cells[-2]},{cells[-1]}'
+    with pytest.raises(InvalidArgumentError, match=said):
+        read_csv(f"kind,key,space,latency_ms\n{row}\n", SPACE)
+
+
+def test_mark_that_spreadsheets_begin_with_is_passed_over() -> None:
+    (found,) = read_csv("\ufeffarch,latency_ms\n22222222,4.5\n", SPACE)
+    assert found.latency_ms == 4.5
+
+
+def test_quote_that_never_closes_is_refused_with_its_line() -> None:
+    with pytest.raises(InvalidArgumentError, match="quote that never closes"):
+        read_csv('arch,latency_ms\n"22222222,4.5\n' + "x" * 200_000, SPACE)
+
+
+def test_file_without_a_row_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="no row"):
+        read_csv("arch,latency_ms\n", SPACE)

@@ -60,6 +60,18 @@ def test_parquet_of_others_is_read_by_its_columns() -> None:
         read_parquet(numbers.getvalue(), SPACE)
 
 
+def test_codes_that_a_data_frame_keeps_as_categories_are_text() -> None:
+    import io
+
+    import pyarrow
+    from pyarrow import parquet
+
+    codes = pyarrow.array(["22222222", "22222222"]).dictionary_encode()
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.table({"arch": codes, "latency_ms": [1.5, 1.6]}), sink)
+    assert [one.key for one in read_parquet(sink.getvalue(), SPACE)] == [NETWORK.key, NETWORK.key]
+
+
 def test_cut_parquet_is_refused() -> None:
     whole = write_parquet(RECORDS)
     for content in (whole[:-10], b"", b"arch,latency_ms"):

@@ -52,15 +52,15 @@ def test_source_is_learned_under_the_hypothesis_that_suits_it(
 
 def test_each_family_weighs_the_same(structure: CellStructure) -> None:
     low, high = np.full(5, 0.1), np.full(5, 0.3)
-    many = [SourceDevice(f"a_{index}", "a", low) for index in range(9)]
-    found = believed_from_sources(structure, [*many, SourceDevice("b", "b", high)])
+    many = [SourceDevice(f"a_{index}", "a", low, 1.0) for index in range(9)]
+    found = believed_from_sources(structure, [*many, SourceDevice("b", "b", high, 1.0)])
     assert found.mean[0, :5] == pytest.approx(np.full(5, 0.2))
 
 
 def test_entries_that_sources_disagree_on_stay_open(structure: CellStructure) -> None:
     costs = np.array([[0.5, 0.0, 0.1, 0.2, 0.05], [0.5, 0.0, 0.1, 0.4, 0.05]])
     found = believed_from_sources(
-        structure, [SourceDevice(str(i), str(i), one) for i, one in enumerate(costs)]
+        structure, [SourceDevice(str(i), str(i), one, 1.0) for i, one in enumerate(costs)]
     )
     spread = np.sqrt(np.diag(found.factor[0] @ found.factor[0].T))[:5] / np.maximum(found.mean[0, :5], 1e-9)
     assert spread[3] > 1.1 * spread[0]

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fleetnas_controller.client import FleetClient
-from fleetnas_controller.jobs import MeasurementRequest, ModelFile, Selector
+from fleetnas_controller.jobs import Limits, MeasurementRequest, ModelFile, Selector
 from fleetnas_controller.listening import parse_address
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.pages.settings import PageSettings
@@ -81,22 +81,33 @@ class Fleet:
         """A page's link for a browser that is no phone."""
         return f"{self.client.create_join_token(device_id=device, page=True).page_url}&stand-in=chromium"
 
-    def ask(self, folder: Path, name: str, *, plan: Plan = QUICK, anchored: bool = False) -> str:
+    def ask(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        plan: Plan = QUICK,
+        anchored: bool = False,
+        content: bytes = b"",
+        silence_s: float = 60.0,
+    ) -> str:
         """Uploads a network with its weights beside it, and asks for its measurement on a page.
 
         Args:
             anchored: Beside itself.
+            content: Of the network's file instead.
         """
         found = space("nas-bench-macro")
         graph = found.graph(found.parse("22222222"))
         model = emit_onnx(graph, WeightPool(folder), external=True, key=name)
-        contents: dict[str, bytes | Path] = {"net.onnx": model.model_bytes}
+        contents: dict[str, bytes | Path] = {"net.onnx": content or model.model_bytes}
         contents |= {one.name: one.path for one in model.weight_files}
         stored = {path: self.client.put_artifact(content) for path, content in contents.items()}
         files = tuple(ModelFile(path, one.sha256, one.size_bytes) for path, one in stored.items())
         request = MeasurementRequest(
-            name, files, "net.onnx", "net.onnx" if anchored else "", plan, Selector(kind="page")
-        )
+            name, files, "net.onnx", "net.onnx" if anchored else "", plan, Selector(kind="page"),
+            limits=Limits(silence_s=silence_s),
+        )  # fmt: skip
         return self.client.create_measurement(request).name
 
     def done(self, name: str, wait_s: float = 120.0) -> Any:
@@ -170,7 +181,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "site" / "index.html").write_text("<p>a page</p>")
     (folder / "site" / "secret.txt").write_text("not listed")
     files = {"index.html": "text/html; charset=utf-8"}
-    (folder / "files.json").write_text(json.dumps({"protocol": 1, "runtimes": {}, "files": files}))
+    (folder / "files.json").write_text(
+        json.dumps({"protocol": 1, "runtimes": {}, "files": files, "sources": {}})
+    )
     monkeypatch.setenv("FLEETNAS_PAGE", str(folder))
     return folder
 
@@ -202,6 +215,46 @@ def browser(tmp_path: Path, need: Callable[[object, str], None]) -> Iterator[Cal
 
 
 @pytest.fixture
+def altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: Callable[[object, str], None]) -> Any:
+    """Has the fleet, which must not have been started yet, serve the built page with something done to it."""
+    need((BUILT / "files.json").is_file(), "the page is not built: python agents/page/build.py")
+
+    def alter(*, cut: str = "", **preludes: str) -> None:
+        """Args:
+        cut: A file that ends in its middle.
+        preludes: What the scripts of these names run first.
+        """
+        folder = tmp_path / "altered"
+        shutil.copytree(BUILT / "site", folder / "site", ignore=shutil.ignore_patterns("*.gz"))
+        shutil.copy(BUILT / "files.json", folder)
+        for name, prelude in preludes.items():
+            script = folder / "site" / f"{name}.js"
+            script.write_text(f"{{{prelude}}}\n{script.read_text()}")
+        if cut:
+            content = (folder / "site" / cut).read_bytes()
+            (folder / "site" / cut).write_bytes(content[: len(content) // 2])
+        monkeypatch.setenv("FLEETNAS_PAGE", str(folder))
+
+    return alter
+
+
+@pytest.fixture
 def plans() -> Sequence[Plan]:
     """A quick one, and one that lasts until something happens."""
     return QUICK, LONG
+
+
+@pytest.fixture
+def as_page(fleet: Fleet) -> Callable[[Callable[..., Awaitable[None]]], None]:
+    """Runs a page's part."""
+    aiohttp = pytest.importorskip("aiohttp", reason="the package aiohttp is not installed")
+    from tests.stand_ins.pages.fake_page import FakePage
+
+    def run(part: Callable[[FakePage], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            async with aiohttp.ClientSession() as session:
+                await part(FakePage(fleet, session))
+
+        asyncio.run(whole())
+
+    return run

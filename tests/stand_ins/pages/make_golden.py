@@ -70,7 +70,10 @@ def main() -> None:
         "estimates": [
             _estimate(rng, count, tick) for count in (1, 2, 30, 31, 997) for tick in (0.0, 0.1, 1.0)
         ],
-        "rounds": [_rounds(rng, count, drift) for count in (3, 6, 25) for drift in (0.0, 0.4)],
+        "rounds": [
+            *(_rounds(rng, count, drift) for count in (3, 6, 25) for drift in (0.0, 0.4)),
+            *(_two_speeds(Random(count), count) for count in (7, 30, 80)),
+        ],
         "ticks": [_tick(rng, tick) for tick in (0.005, 0.1, 1.0)],
         "student": [[p, n, student_quantile(p, n)] for p in (0.9, 0.975, 0.995) for n in (5, 11, 40)],
         "digests": [_digest(rng, count) for count in (1, 2, 10, 1001)],
@@ -125,6 +128,13 @@ def _rounds(rng: Random, count: int, drift: float) -> dict[str, Any]:
     rounds = [
         [rng.gauss(10.0 + drift * index, 0.5) for _ in range(rng.randint(1, 9))] for index in range(count)
     ]
+    return {"rounds": rounds, "estimate": asdict(estimate_rounds(rounds, 0.5, 0.95, 0.0))}
+
+
+def _two_speeds(rng: Random, count: int) -> dict[str, Any]:
+    speeds = [1.08 if rng.random() < 0.3 else 1.0 for _ in range(count)]
+    speeds[:2] = 1.0, 1.08
+    rounds = [[10.0 * speed * rng.lognormvariate(0.0, 0.01) for _ in range(9)] for speed in speeds]
     return {"rounds": rounds, "estimate": asdict(estimate_rounds(rounds, 0.5, 0.95, 0.0))}
 
 

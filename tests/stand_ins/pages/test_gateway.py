@@ -1,17 +1,19 @@
 """What the gateway lets through and what it refuses, without a browser."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stand_ins.pages.fake_page import TARGET, FakePage, aiohttp, closed, heard, result_of, say
 
 from fleetnas_controller.jobs import FaultKind, MeasurementState
 from fleetnas_controller.listening import Tls, parse_address
@@ -20,92 +22,10 @@ from fleetnas_controller.pages.site import find_site
 from fleetnas_controller.server import ControllerServer
 from fleetnas_latency.digest import output_digest
 from fleetnas_latency.measurement import Verdict
-from fleetnas_protos.v1 import fleet_pb2, measurement_pb2, target_pb2
+from fleetnas_protos.v1 import fleet_pb2, measurement_pb2
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
 
-aiohttp = pytest.importorskip("aiohttp", reason="the package aiohttp is not installed")
 pytestmark = pytest.mark.usefixtures("site")
-TARGET = target_pb2.Target(
-    device_model="phone", runtime="onnxruntime-web", runtime_version="1", thread_count=1,
-    precision=target_pb2.Target.Precision.FP32, statistic="wall_median",
-)  # fmt: skip
-DESCRIPTION = fleet_pb2.DeviceDescription(model="phone", kind="page", targets=[TARGET])
-
-
-class FakePage:
-    """Speaks a page's part of the protocol."""
-
-    def __init__(self, fleet: Any, session: Any) -> None:
-        self._fleet = fleet
-        self._session = session
-        self.credential = ""
-
-    async def post(self, token: str, **fields: Any) -> tuple[int, bytes]:
-        request = fleet_pb2.EnrollRequest(join_token=token, description=DESCRIPTION, **fields)
-        url = f"{self._fleet.page_url}enroll"
-        async with self._session.post(url, data=request.SerializeToString()) as answer:
-            return answer.status, await answer.read()
-
-    async def enrol(self, device: str = "phone") -> None:
-        token = self._fleet.client.create_join_token(device_id=device, page=True).secret
-        status, body = await self.post(token)
-        assert status == 200, body
-        self.credential = fleet_pb2.EnrollResponse.FromString(body).credential
-
-    async def get(self, address: str, credential: str | None = None) -> tuple[int, bytes]:
-        headers = {"Authorization": f"Bearer {credential or self.credential}"}
-        async with self._session.get(f"{self._fleet.page_url}{address}", headers=headers) as answer:
-            return answer.status, await answer.read()
-
-    @asynccontextmanager
-    async def session(self, credential: str | None = None) -> AsyncIterator[Any]:
-        offered = ["fleetnas.v1", f"fleetnas.credential.{credential or self.credential}"]
-        url = self._fleet.page_url.replace("http", "ws") + "session"
-        async with self._session.ws_connect(url, protocols=offered, max_msg_size=0) as socket:
-            yield socket
-
-    async def hello(self, socket: Any) -> None:
-        await say(socket, hello=fleet_pb2.Hello(description=DESCRIPTION))
-        assert (await heard(socket, "welcome")).device == "devices/phone"
-
-
-async def say(socket: Any, **fields: Any) -> None:
-    await socket.send_bytes(fleet_pb2.AgentMessage(**fields).SerializeToString())
-
-
-async def heard(socket: Any, kind: str) -> Any:
-    """The next message of that kind."""
-    while True:
-        frame = await socket.receive(timeout=60.0)
-        assert frame.type is aiohttp.WSMsgType.BINARY, (frame, socket.close_code)
-        message = fleet_pb2.ControllerMessage.FromString(frame.data)
-        if message.WhichOneof("kind") == kind:
-            return getattr(message, kind)
-
-
-async def closed(socket: Any) -> tuple[int, str]:
-    """The code and the reason that the session ends with."""
-    while True:
-        frame = await socket.receive(timeout=60.0)
-        if frame.type is aiohttp.WSMsgType.CLOSE:
-            return frame.data, frame.extra
-        if frame.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
-            return socket.close_code or 1006, ""
-        assert frame.type is aiohttp.WSMsgType.BINARY, frame
-
-
-@pytest.fixture
-def as_page(fleet: Any) -> Callable[[Callable[[FakePage], Awaitable[None]]], None]:
-    """Runs a page's part."""
-
-    def run(part: Callable[[FakePage], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with aiohttp.ClientSession() as session:
-                await part(FakePage(fleet, session))
-
-        asyncio.run(whole())
-
-    return run
 
 
 def test_page_is_served_and_nothing_else_of_its_folder(as_page: Any) -> None:
@@ -233,19 +153,6 @@ def test_page_reads_the_files_of_its_own_job_only(fleet: Any, as_page: Any, tmp_
     as_page(part)
 
 
-def result_of(digest: Any, rounds: int = 12) -> measurement_pb2.MeasurementResult:
-    """As a page sends one: runs and no verdict."""
-    runs = measurement_pb2.RunSeries(
-        wall_ms=[2.0 + 0.001 * (index % 3) for index in range(rounds)], cpu_ms=[0.0] * rounds,
-        rounds=list(range(rounds)), inner_count=1,
-    )  # fmt: skip
-    raw = measurement_pb2.RawMeasurement(
-        candidate=runs, anchor=measurement_pb2.RunSeries(inner_count=1),
-        stop_reason=measurement_pb2.RawMeasurement.StopReason.CONVERGED,
-    )  # fmt: skip
-    return measurement_pb2.MeasurementResult(raw=raw, digest=digest, evidence={"visibility": "visible"})
-
-
 @pytest.fixture
 def reported(fleet: Any, as_page: Any, tmp_path: Path) -> Callable[[Any], Any]:
     """The measurement after a page has reported that result."""
@@ -320,8 +227,22 @@ def test_pages_in_plain_text_stay_on_this_machine_unless_that_is_accepted() -> N
 
 
 def test_missing_page_is_said_with_the_command_that_builds_it(tmp_path: Path) -> None:
-    with pytest.raises(FailedPreconditionError, match=r"python agents/page/build\.py"):
+    with pytest.raises(FailedPreconditionError, match="make page"):
         find_site(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [None, {"agents/page/src/page.js": "0" * 64}, {"agents/page/src/gone.js": "0" * 64}],
+    ids=["built before sources were noted", "changed", "gone"],
+)
+def test_page_of_other_sources_is_refused_at_once_with_the_command_that_builds_it(
+    site: Path, sources: dict[str, str] | None
+) -> None:
+    listed = json.loads((site / "files.json").read_text())
+    (site / "files.json").write_text(json.dumps({**listed, "sources": sources}))
+    with pytest.raises(FailedPreconditionError, match="of another version: build it with 'make page'"):
+        find_site(site)
 
 
 def test_encrypted_pages_show_a_certificate_of_the_fleet(tmp_path: Path) -> None:

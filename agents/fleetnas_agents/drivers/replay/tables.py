@@ -156,8 +156,14 @@ def _device(
     model: str, column: str, rows: Iterable[_Row], key_of: Callable[[_Row], str], *, additive: bool = False
 ) -> ReplayTable:
     # Some published entries are zero: the network was cut from its input. They are no latency.
-    read = ((key_of(row), float(row[column])) for row in rows)
-    found = {key: value for key, value in read if value > 0.0}
+    found: dict[str, float] = {}
+    for number, row in enumerate(rows, start=2):
+        key, value = key_of(row), float(row[column])
+        if value > 0.0 and found.setdefault(key, value) != value:
+            raise InvalidArgumentError(
+                f"line {number} says {value} ms of '{key[:80]}', which has {found[key]} ms above: a table to replay "
+                "has one latency a network."
+            )
     if not found:
         raise InvalidArgumentError(
             f"the table of '{model}' holds no latency: give a CSV with the columns arch,latency_ms."
