@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fleetnas_controller.commands import access, completion, device, latency, report, search, serve
+from fleetnas_controller.commands import access, accuracy, completion, device, latency, report, search, serve
 from fleetnas_search_spaces.errors import FleetNASError, InfeasibleError
 
 _LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
@@ -19,6 +19,7 @@ examples:
   fleetnas serve --data-dir fleet                 a controller for devices of your own
   fleetnas device token --data-dir fleet          what an agent needs to join it
   fleetnas latency query --device host            what the learned latency table knows
+  fleetnas accuracy fit trainings.csv             a model of accuracies from some that were trained
 """
 
 
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fleetnas {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (search, serve, device, access, latency, report, completion):
+    for module in (search, serve, device, access, latency, accuracy, report, completion):
         module.add_parsers(commands)
     parser.set_defaults(root=parser)
     return parser

@@ -4,6 +4,7 @@ __all__ = [
     "canonical_members",
     "check_architecture",
     "check_choices",
+    "distinct_samples",
     "mutate_choices",
     "parse_choices",
     "sample_choices",
@@ -18,6 +19,7 @@ from random import Random
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
+_TRIES = 50
 _SEPARATORS = re.compile(r"[\s,]+")
 
 
@@ -105,6 +107,16 @@ def canonical_members(space: SearchSpace, at_most: int) -> tuple[Architecture, .
         space.canonical(Architecture(reference.space, choices, reference.resolution_px)) for choices in codes
     }
     return tuple(sorted(members))
+
+
+def distinct_samples(space: SearchSpace, count: int, rng: Random) -> tuple[Architecture, ...]:
+    """Canonical architectures of random codes, each once; fewer than ``count`` where a space has hardly more."""
+    found: dict[Architecture, None] = {}
+    for _ in range(_TRIES * count):
+        if len(found) == count:
+            break
+        found.setdefault(space.canonical(space.sample(rng)))
+    return tuple(found)
 
 
 def _shortened(text: str) -> str:

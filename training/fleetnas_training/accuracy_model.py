@@ -1,23 +1,26 @@
 """Predicts accuracies of a space's architectures from some that were trained."""
 
-__all__ = ["AccuracyModel", "AccuracyPrediction", "LeaveOneOut", "kendall_tau"]
+__all__ = ["AccuracyModel", "AccuracyPrediction", "fit_accuracy_model", "restore_accuracy_model"]
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.errors import InvalidArgumentError
-from fleetnas_training.gaussian_process import GaussianProcess
-from fleetnas_training.kernel import Kernel, fit_kernel
-from fleetnas_training.warp import percent_of, warp
+from fleetnas_search_spaces.architecture import Architecture
+from fleetnas_training.accuracy_models.calibration import SIGMAS_90
+from fleetnas_training.accuracy_models.candidates import Candidate, fit_candidate
+from fleetnas_training.accuracy_models.families import chosen_families, family_named
+from fleetnas_training.accuracy_models.inputs import Inputs, Scores
+from fleetnas_training.accuracy_models.process import GAUSSIAN_PROCESS
+from fleetnas_training.accuracy_models.stage import Observations, Stage, fit_low_stage, fit_rho, restore_stage
+from fleetnas_training.accuracy_models.training_set import Family
+from fleetnas_training.trainings import Trainings
+from fleetnas_training.warp import CEILING_PERCENT, percent_of, warp
 
 Floats = NDArray[np.float64]
-
-_FINE = 0.1
-_SIGMAS_90 = 1.6449
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,86 +28,157 @@ class AccuracyPrediction:
     """Accuracies with their uncertainty.
 
     Attributes:
-        mean_percent, std_percent: Shape ``(N,)``; of the architecture's mean over trainings.
+        mean_percent: Of the network, over many trainings; shape ``(N,)``.
+        low_percent, high_percent: Between them nine of ten trainings of such networks end; shape ``(N,)``.
     """
 
     mean_percent: Floats
-    std_percent: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class LeaveOneOut:
-    """How well each training is predicted from all the others.
-
-    Attributes:
-        tau: Kendall's rank correlation.
-        coverage_90: Share of the trainings inside their 90 % interval; honest intervals give .9.
-    """
-
-    tau: float
-    coverage_90: float
+    low_percent: Floats
+    high_percent: Floats
 
 
 class AccuracyModel:
-    """A Gaussian process over the space's features, on the logarithm of the error.
+    """A model of the logarithm of the error, with calibrated intervals.
 
     Args:
-        architectures: Trained ones; one may occur several times.
-        accuracies_percent: Of each, in the same order.
-        noisy: Whether training one architecture again may give another accuracy.
-
-    Raises:
-        InvalidArgumentError: Fewer than two trainings, lengths that differ, or an accuracy that is not finite.
+        sigmas_90: Half the width of a 90 % interval, in the stage's standard deviations.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        architectures: Sequence[Architecture],
-        accuracies_percent: Sequence[float],
-        *,
-        noisy: bool,
-    ) -> None:
-        if len(architectures) != len(accuracies_percent) or len(architectures) < 2:
-            raise InvalidArgumentError(
-                f"{len(architectures)} architectures with {len(accuracies_percent)} accuracies; "
-                "give one accuracy for each of at least two"
-            )
-        if not np.isfinite(accuracies_percent).all():
-            raise InvalidArgumentError("an accuracy is not a finite number; leave failed trainings out")
-        self._space = space
-        self._numbers: dict[str, int] = {}
-        raw = space.features(architectures)
-        self._feature_centre, self._feature_spread = raw.mean(axis=0), raw.std(axis=0)
-        self._feature_spread[self._feature_spread < 1e-12] = 1.0
-        targets = np.array([warp(one) for one in accuracies_percent])
-        self._centre, self._spread = float(targets.mean()), float(targets.std()) or 1.0
-        self._targets = (targets - self._centre) / self._spread
-        features, ids = self._inputs(architectures)
-        prior = Kernel.prior(features.shape[1], noisy=noisy, fine=_FINE)
-        kernel = fit_kernel(prior, prior, features, ids, self._targets, np.zeros(len(targets)))
-        self._process = GaussianProcess(kernel, features, ids, self._targets)
+    def __init__(self, trainings: Trainings, inputs: Inputs, stage: Stage, sigmas_90: float) -> None:
+        self.trainings = trainings
+        self._inputs = inputs
+        self._stage = stage
+        self._sigmas_90 = sigmas_90
 
     def predict(self, architectures: Sequence[Architecture]) -> AccuracyPrediction:
         """Of any members of the space, trained or not."""
-        mean, variance = self._process.predict(*self._inputs(architectures))
-        return AccuracyPrediction(*percent_of(self._centre + self._spread * mean, self._spread**2 * variance))
+        mean, variance = self._stage.predict(*self._inputs(architectures))
+        half = self._sigmas_90 * np.sqrt(variance + self._stage.noise_variance)
+        centre = percent_of(mean, variance * (self._sigmas_90 / SIGMAS_90) ** 2)[0]
+        low, high = (CEILING_PERCENT - np.exp(-one) for one in (mean - half, mean + half))
+        return AccuracyPrediction(*(np.clip(one, 0.0, 100.0) for one in (centre, low, high)))
 
-    def leave_one_out(self) -> LeaveOneOut:
-        """Costs no refit: the settings are those of the whole data."""
-        mean, variance = self._process.leave_one_out()
-        inside = np.abs(self._targets - mean) <= _SIGMAS_90 * np.sqrt(variance)
-        return LeaveOneOut(kendall_tau(self._targets, mean), float(inside.mean()))
+    def with_candidate(self, candidate: Candidate) -> "AccuracyModel":
+        """The same trainings, another of the models that competed for them; one that knows no other scores."""
+        return AccuracyModel(self.trainings, self._inputs, candidate.stage, candidate.judgement.sigmas_90)
 
-    def _inputs(self, architectures: Sequence[Architecture]) -> tuple[Floats, NDArray[np.int64]]:
-        features = (self._space.features(architectures) - self._feature_centre) / self._feature_spread
-        keys = [self._space.canonical(one).key for one in architectures]
-        return features, np.array([self._numbers.setdefault(key, len(self._numbers)) for key in keys])
+    @property
+    def scores(self) -> Scores | None:
+        """Those among its inputs."""
+        return self._inputs.scores
+
+    @property
+    def rho(self) -> float:
+        """How much of the next cheaper fidelity's differences, as logarithms of errors, is seen; 0 without one."""
+        return self._stage.rho
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``restore_accuracy_model`` needs beside the trainings and the scores."""
+        stages: list[dict[str, Any]] = []
+        stage: Stage | None = self._stage
+        while stage is not None:
+            stages.insert(0, stage.to_json())
+            stage = stage.below
+        return {"stages": stages, "sigmas_90": self._sigmas_90}
 
 
-def kendall_tau(left: Floats, right: Floats) -> float:
-    """Kendall's tau-b of two rankings of the same things; 0 when one of them ranks nothing."""
-    first = np.sign(left[:, None] - left[None, :])
-    second = np.sign(right[:, None] - right[None, :])
-    scale = float(np.sqrt(np.abs(first).sum() * np.abs(second).sum()))
-    return float((first * second).sum()) / scale if scale else 0.0
+def fit_accuracy_model(
+    trainings: Trainings, families: Sequence[str] = (), scores: Scores | None = None
+) -> tuple[AccuracyModel, tuple[Candidate, ...]]:
+    """Fits every family, with and without cheaper fidelities and scores, and takes that of the least rank loss.
+
+    Args:
+        families: Names; without any, all that are installed.
+        scores: To be inputs too where they help.
+
+    Returns:
+        The chosen model, and all that competed, the chosen one first.
+
+    Raises:
+        As ``chosen_families``.
+    """
+    return _Fitting(trainings, scores).best(families)
+
+
+def restore_accuracy_model(
+    trainings: Trainings, content: Mapping[str, Any], scores: Scores | None = None
+) -> AccuracyModel:
+    """The model whose ``to_json`` this is: its predictions are the same to the last bit.
+
+    Raises:
+        FailedPreconditionError: The package of its family is not installed.
+    """
+    inputs = Inputs(trainings.space, [one.architecture for one in trainings.rows], scores)
+    stages = content["stages"]
+    stage: Stage | None = None
+    for level, one in zip(trainings.levels[-len(stages) :], stages, strict=True):
+        stage = restore_stage(family_named(one["family"]), _observed(trainings, inputs, level), one, stage)
+    assert stage is not None
+    return AccuracyModel(trainings, inputs, stage, content["sigmas_90"])
+
+
+class _Fitting:
+    """The candidates for one data set."""
+
+    def __init__(self, trainings: Trainings, scores: Scores | None) -> None:
+        self._trainings = trainings
+        self._inputs = Inputs(trainings.space, [one.architecture for one in trainings.rows], scores)
+        self._plain = tuple(range(self._inputs.feature_count))
+        self._score_names = scores.names if scores else ()
+        self._seen = _observed(trainings, self._inputs, trainings.levels[-1])
+
+    def best(self, families: Sequence[str]) -> tuple[AccuracyModel, tuple[Candidate, ...]]:
+        below = self._below()
+        rho = fit_rho(self._seen, self._plain, below) if below else 0.0
+        grounds = [(None, 0.0), (below, rho)] if below else [(None, 0.0)]
+        found = [
+            self._candidate(family, kept, ground, own_rho)
+            for ground, own_rho in grounds
+            for kept in dict.fromkeys(((), self._useful(ground, own_rho)))
+            for family in chosen_families(families)
+        ]
+        order = tuple(sorted(found, key=lambda one: one.judgement.rank_loss))
+        return self._alone(order[0]), order
+
+    def _alone(self, chosen: Candidate) -> AccuracyModel:
+        """The model with the scores that it knows and no others, which would only cost."""
+        scores = self._inputs.scores.only(chosen.scores) if self._inputs.scores and chosen.scores else None
+        inputs = Inputs(self._trainings.space, [one.architecture for one in self._trainings.rows], scores)
+        stage = replace(chosen.stage, columns=tuple(range(len(chosen.stage.columns))))
+        return AccuracyModel(self._trainings, inputs, stage, chosen.judgement.sigmas_90)
+
+    def _below(self) -> Stage | None:
+        """The cheaper fidelities, each on top of the one before."""
+        stage: Stage | None = None
+        for level in self._trainings.levels[:-1]:
+            seen = _observed(self._trainings, self._inputs, level)
+            rho = fit_rho(seen, self._plain, stage) if stage else 0.0
+            stage = fit_low_stage(seen, self._plain, stage, rho)
+        return stage
+
+    def _useful(self, below: Stage | None, rho: float) -> tuple[str, ...]:
+        """The scores that lower a Gaussian process's rank loss, added one by one, the best first."""
+        kept: tuple[str, ...] = ()
+        loss = self._candidate(GAUSSIAN_PROCESS, kept, below, rho).judgement.rank_loss
+        while len(kept) < len(self._score_names):
+            rest = [(*kept, one) for one in self._score_names if one not in kept]
+            tried = [
+                (self._candidate(GAUSSIAN_PROCESS, one, below, rho).judgement.rank_loss, one) for one in rest
+            ]
+            if min(tried)[0] >= loss:
+                break
+            loss, kept = min(tried)
+        return kept
+
+    def _candidate(
+        self, family: Family, scores: tuple[str, ...], below: Stage | None, rho: float
+    ) -> Candidate:
+        columns = (*self._plain, *(len(self._plain) + self._score_names.index(one) for one in scores))
+        low = self._trainings.levels[:-1] if below else ()
+        return fit_candidate(family, self._seen, columns, below=below, rho=rho, low=low, scores=scores)
+
+
+def _observed(trainings: Trainings, inputs: Inputs, level: str) -> Observations:
+    rows = trainings.at(level)
+    values = [one.value if level in trainings.proxies else warp(one.value) for one in rows]
+    return Observations(*inputs([one.architecture for one in rows]), np.array(values), trainings.noisy(level))

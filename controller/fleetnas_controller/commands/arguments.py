@@ -5,6 +5,7 @@ __all__ = [
     "client_verb",
     "duration_s",
     "interval_s",
+    "listed_architectures",
     "pick_count",
     "priced",
     "quantity",
@@ -14,7 +15,7 @@ __all__ = [
 ]
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
@@ -124,3 +125,19 @@ def share(text: str) -> float:
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"'{text}' is not between 0% and 100%; write 20% or 0.2")
     return value
+
+
+def listed_architectures(given: Sequence[str]) -> tuple[str, ...]:
+    """Texts of architectures; a name of a file stands for its lines, empty ones and comments (#) left out."""
+    from fleetnas_controller.storage import storage_errors
+
+    found: list[str] = []
+    for text in given:
+        path = Path(text)
+        if not path.is_file():
+            found.append(text)
+            continue
+        with storage_errors(path):
+            lines = [one.strip() for one in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        found += [one for one in lines if one and not one.startswith("#")]
+    return tuple(found)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleetnas_controller.commands.arguments import priced, quantity, share
+from fleetnas_controller.commands.arguments import listed_architectures, priced, quantity, share
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
 
 _MB = 1e6
@@ -180,7 +180,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "max_memory_bytes": None if args.max_memory_mb is None else args.max_memory_mb * _MB,
         **(args.soft_latency_ms or {}),
         "objectives": None if args.objectives is None else _objectives(args.objectives),
-        "start_from": None if args.start_from is None else _architectures(args.start_from),
+        "start_from": None if args.start_from is None else listed_architectures(args.start_from),
         "warm_start": args.warm_start,
         "early_stop": args.early_stop,
         "budget": args.budget,
@@ -214,22 +214,6 @@ def _objectives(text: str) -> tuple[str, ...]:
     if not names:
         raise InvalidArgumentError(f"--objectives '{text}' names nothing; write e.g. accuracy,latency.")
     return names
-
-
-def _architectures(given: list[str]) -> tuple[str, ...]:
-    """Texts of architectures; a name of a file stands for its lines, empty ones and comments (#) left out."""
-    from fleetnas_controller.storage import storage_errors
-
-    found: list[str] = []
-    for text in given:
-        path = Path(text)
-        if not path.is_file():
-            found.append(text)
-            continue
-        with storage_errors(path):
-            lines = [one.strip() for one in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-        found += [one for one in lines if one and not one.startswith("#")]
-    return tuple(found)
 
 
 def _nearest_miss(result: dict[str, Any]) -> str:
