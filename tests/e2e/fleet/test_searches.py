@@ -126,7 +126,7 @@ def test_controller_runs_a_search_and_its_table_answers(served: Any, replaying: 
     replaying(served)
     client = served.client
     assert client.create_search(RUN).config == RUN
-    updates = list(client.watch_search("run", 60.0))
+    updates = list(client.watch_search("run", 150.0))
     search = updates[-1][0]
     assert search.state is SearchState.FINISHED, search.reason
     result = json.loads(search.result_json)
@@ -152,7 +152,7 @@ def test_controller_runs_a_search_and_its_table_answers(served: Any, replaying: 
 
 def test_search_that_cannot_go_on_says_why(served: Any, replaying: Any) -> None:
     served.client.create_search(RUN)
-    *_, (search, _) = served.client.watch_search("run", 60.0)
+    *_, (search, _) = served.client.watch_search("run", 150.0)
     assert search.state is SearchState.FAILED
     assert "no device 'a' in the fleet" in search.reason
 
@@ -178,7 +178,7 @@ def test_search_goes_on_when_the_controller_starts_again(
     agent.kill()
     agent.wait()
     processes.agent(served.address, "")
-    *_, (search, _) = served.client.watch_search("run", 60.0)
+    *_, (search, _) = served.client.watch_search("run", 150.0)
     assert search.state is SearchState.FINISHED, search.reason
 
 
