@@ -2,11 +2,11 @@
 
 __all__ = ["run_strategy", "show_share"]
 
-import json
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+
+from figures import mean_line, show_line
 
 from fleetnas_controller.strategies.strategy import Outcome, Strategy
 from fleetnas_search_spaces.architecture import Architecture
@@ -47,22 +47,5 @@ def show_share(
     as_json: bool,
 ) -> None:
     """Prints the mean of shares in percent with two standard errors, and the mean CPU time of a search."""
-    error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
-    value = statistics.mean(shares)
-    line = {
-        "name": name,
-        "value": round(value, 2),
-        "unit": "%",
-        "low": round(value - 2 * error, 2),
-        "high": round(value + 2 * error, 2),
-        "peer": None,
-        "peer_value": None,
-        "setting": {
-            "strategy": strategy,
-            "seeds": len(shares),
-            **setting,
-            "cpu_s": round(statistics.mean(cpu_s), 2),
-        },
-    }
-    text = f"{strategy:14s} {name:26s} {line['value']:6.2f} % [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if as_json else text, flush=True)
+    whole = {"strategy": strategy, **setting, "cpu_s": round(statistics.mean(cpu_s), 2)}
+    show_line(mean_line(name, shares, "%", whole, digits=2), f"{strategy:14s} {name:26s}", as_json=as_json)

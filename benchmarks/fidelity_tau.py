@@ -16,15 +16,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import math
-import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from random import Random
 
+from figures import mean_line, show_line
 from scipy.stats import kendalltau
 
 from fleetnas_search_spaces.architecture import Architecture
@@ -58,7 +56,7 @@ def _measured(table: CurveTable, count: int, times: int, seed: int) -> dict[str,
     Random(f"networks {seed}").shuffle(members)
     short, unseen = members[: count * times], members[-_UNSEEN:]
     epochs = [(one, _HIGH) for one in members[:count]] + [(one, _LOW) for one in short]
-    rows = tuple(Training(one, table.evaluate_at(one, 0, e).value_percent, str(e)) for one, e in epochs)
+    rows = tuple(Training(one, _after(table, one, e), str(e)) for one, e in epochs)
     levels = (str(_LOW), str(_HIGH)) if times else (str(_HIGH),)
     model, candidates = fit_accuracy_model(Trainings(cells, rows, levels), ["gaussian-process"])
     chosen = _tau(model, table, unseen)
@@ -76,30 +74,20 @@ def _measured(table: CurveTable, count: int, times: int, seed: int) -> dict[str,
     return {**found, "tau_short_only": _tau(with_low, table, half)} if half else found
 
 
+def _after(table: CurveTable, one: Architecture, epochs: int) -> float:
+    """Its accuracy after so many epochs, in percent."""
+    return next(point.accuracy.value_percent for point in table.curve(one, 0) if point.epochs == epochs)
+
+
 def _tau(model: AccuracyModel, table: CurveTable, networks: Sequence[Architecture]) -> float:
     truth = [table.evaluate(one, 0).value_percent for one in networks]
     return float(kendalltau(model.predict(networks).mean_percent, truth).statistic)
 
 
 def _show(name: str, values: Sequence[float], times: int, options: argparse.Namespace) -> None:
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    value = statistics.mean(values)
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": "",
-        "low": round(value - 2 * error, 4),
-        "high": round(value + 2 * error, 4),
-        "peer": None,
-        "peer_value": None,
-        "setting": {
-            "short_trainings_for_each_long": times,
-            "seeds": len(values),
-            "first_seed": options.first_seed,
-        },
-    }
-    text = f"{name:16s} {times} short for each long: {value:.4f} [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if options.json else text, flush=True)
+    setting = {"short_trainings_for_each_long": times, "first_seed": options.first_seed}
+    label = f"{name:16s} {times} short for each long:"
+    show_line(mean_line(name, values, "", setting), label, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,8 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -25,6 +23,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+
+from figures import mean_line, show_line
 
 from fleetnas_controller.strategies.registry import create_strategy
 from fleetnas_controller.strategies.strategy import Outcome, Problem
@@ -108,26 +108,14 @@ def _show(
     rule: str,
     options: argparse.Namespace,
 ) -> None:
-    error = statistics.stdev(regrets) / math.sqrt(len(regrets)) if len(regrets) > 1 else 0.0
-    value = statistics.mean(regrets)
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": "points",
-        "low": round(value - 2 * error, 4),
-        "high": round(value + 2 * error, 4),
-        "peer": None,
-        "peer_value": None,
-        "setting": {
-            "strategy": strategy,
-            "rule": rule,
-            "seeds": len(regrets),
-            "trainings": round(begun, 1),
-            "reached_best": sum(one < 1e-9 for one in regrets),
-        },
+    setting = {
+        "strategy": strategy,
+        "rule": rule,
+        "trainings": round(begun, 1),
+        "reached_best": sum(one < 1e-9 for one in regrets),
     }
-    text = f"{strategy:10s} {rule:8s} {name:11s} {value:.4f} [{line['low']}, {line['high']}] {begun:.0f} trainings"
-    print(json.dumps(line) if options.json else text, flush=True)
+    label = f"{strategy:10s} {rule:8s} {name:11s} {begun:.0f} trainings:"
+    show_line(mean_line(name, regrets, "points", setting), label, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:

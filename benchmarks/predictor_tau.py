@@ -16,9 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import math
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +23,7 @@ from functools import partial
 from random import Random
 
 import numpy as np
+from figures import mean_line, show_line
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
@@ -88,20 +86,9 @@ def _figures(found: AccuracyPrediction, truth: Floats, once: Floats) -> dict[str
 def _show(
     name: str, model: str, taus: Sequence[float], peer: float | None, options: argparse.Namespace
 ) -> None:
-    error = statistics.stdev(taus) / math.sqrt(len(taus)) if len(taus) > 1 else 0.0
-    value = statistics.mean(taus)
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": "",
-        "low": round(value - 2 * error, 4),
-        "high": round(value + 2 * error, 4),
-        "peer": None if peer is None else _PEER,
-        "peer_value": peer,
-        "setting": {"model": model, "seeds": len(taus), "first_seed": options.first_seed},
-    }
-    text = f"{model:18s} {name:20s} {value:.4f} [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if options.json else text, flush=True)
+    setting = {"model": model, "first_seed": options.first_seed}
+    line = mean_line(name, taus, "", setting, peer=None if peer is None else _PEER, peer_value=peer)
+    show_line(line, f"{model:18s} {name:20s}", as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,9 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import math
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +23,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from figures import mean_line, show_line
 from scipy.stats import kendalltau
 
 from fleetnas_search_spaces.architecture import Architecture
@@ -95,20 +93,7 @@ def _taus(
 def _show(
     name: str, values: Sequence[float], unit: str, setting: dict[str, object], options: argparse.Namespace
 ) -> None:
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    value = statistics.mean(values)
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "low": round(value - 2 * error, 4),
-        "high": round(value + 2 * error, 4),
-        "peer": None,
-        "peer_value": None,
-        "setting": {**setting, "seeds": len(values)},
-    }
-    text = f"{name:18s} {value:.4f} {unit} [{line['low']}, {line['high']}]"
-    print(json.dumps(line) if options.json else text, flush=True)
+    show_line(mean_line(name, values, unit, setting), f"{name:18s}", as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:

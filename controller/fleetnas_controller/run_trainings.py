@@ -5,7 +5,6 @@ __all__ = ["read_run_trainings"]
 from collections.abc import Sequence
 from pathlib import Path
 
-from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.trials import Trial
 from fleetnas_controller.warm_start import read_earlier
 from fleetnas_search_spaces.architecture import SearchSpace
@@ -27,8 +26,7 @@ def read_run_trainings(runs_dir: Path, names: Sequence[str], space: SearchSpace)
     """
     found: dict[tuple[str, float | None, str, float], Trial] = {}
     for name in names:
-        config = SearchConfig("fit", space.name, "random", "", ("none",), warm_start=name)
-        for one in read_earlier(config, space, runs_dir):
+        for one in read_earlier(name, space, runs_dir):
             found.setdefault((one.architecture, one.accuracy, one.accuracy_source, one.finish_time), one)
     sources = sorted({one.accuracy_source for one in found.values() if one.accuracy is not None})
     if len(sources) > 1:

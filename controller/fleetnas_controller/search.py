@@ -10,8 +10,8 @@ from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
 from fleetnas_controller.evaluation import Evaluation, told_accuracy
-from fleetnas_controller.hopeless_caps import HopelessLatency
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
+from fleetnas_controller.learned_latencies import LearnedLatencies
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.pending_trial import PendingTrial
@@ -37,14 +37,12 @@ from fleetnas_controller.strategies.strategy import (
 )
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
 from fleetnas_controller.warm_start import EarlierTrials
-from fleetnas_latency.model import LatencyModel
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import UnavailableError
 from fleetnas_training.accuracy import AccuracySource
 
 _WAIT_S = 60.0
-_FEWEST_OBSERVATIONS = 3
 
 
 class MeasuringFleet(Protocol):
@@ -141,8 +139,7 @@ class Search:
         self._all: dict[int, Trial] = {one.number: one for one in trials.trials(config.name)}
         self._pending: dict[int, PendingTrial] = {}
         self._records: dict[int, list[MeasurementRecord]] = {}
-        self._models = {device: LatencyModel(space) for device in config.devices}
-        self._hopeless = HopelessLatency(space, ())
+        self._latencies = LearnedLatencies(space, config.devices)
         self._reference_ms: dict[str, float] = {}
 
     def run(self, capacity: int = 1) -> SearchOutcome:
@@ -199,7 +196,7 @@ class Search:
             trials=tuple(self._all[number] for number in sorted(self._all)),
             front=front,
             soft=problem.soft,
-            hopeless_device=self._hopeless.device,
+            hopeless_device=self._latencies.hopeless_device,
         )
 
     def _run_phase(
@@ -216,7 +213,7 @@ class Search:
                 self._begin(trial)
         while True:
             begun = sum(one.phase is phase for one in self._all.values())
-            while len(self._pending) < capacity and begun < count and not self._hopeless.device:
+            while len(self._pending) < capacity and begun < count and not self._latencies.hopeless_device:
                 self._begin(self._propose(phase, propose()))
                 begun += 1
             if not self._pending:
@@ -231,7 +228,7 @@ class Search:
             phase=phase,
             architecture=self._space.format(architecture),
             **exact_counts(graph),
-            predicted_ms=self._predicted(architecture),
+            predicted_ms=self._latencies.predicted_ms(architecture),
         )
         self._trials.propose(self._config.name, trial)
         self._all[trial.number] = trial
@@ -297,7 +294,7 @@ class Search:
                 return next_of_front(front, done, self._config.confirming_count)
             return next_confirmation(ranking, done, self._keeps)
 
-        if self._hopeless.device:
+        if self._latencies.hopeless_device:
             return
         for begun in range(1, self._config.confirming_count + 1):
             text = following()
@@ -323,7 +320,8 @@ class Search:
         for device, reading in trial.readings.items():
             assert reading.latency_ms is not None  # no fault, so there is one
             self._reference_ms[device] = reading.latency_ms.value
-        self._hopeless = HopelessLatency(self._space, limits(self._config, self._reference_ms))
+        caps = limits(self._config, self._reference_ms)
+        self._latencies = LearnedLatencies(self._space, self._config.devices, caps)
         stored = self._in_order(TrialPhase.EARLIER)
         earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
         self._all.update({one.number: one for one in earlier.usable})
@@ -360,19 +358,7 @@ class Search:
         if not self._reference_ms:
             return
         self._evaluation.learn(trial)
-        architecture = self._space.parse(trial.architecture)
-        readings = self._readings(trial)
-        for device, reading in readings.items():
-            self._models[device].observe([architecture], [reading.value], [reading.std])
-        self._hopeless.learned(self._models, {device: one.value for device, one in readings.items()})
-
-    def _predicted(self, architecture: Architecture) -> dict[str, tuple[float, float]]:
-        known = {
-            device: model.predict([architecture])
-            for device, model in self._models.items()
-            if model.network_count >= _FEWEST_OBSERVATIONS
-        }
-        return {device: (float(one.mean_ms[0]), float(one.std_ms[0])) for device, one in known.items()}
+        self._latencies.learn(self._space.parse(trial.architecture), self._readings(trial))
 
     def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):

@@ -76,14 +76,14 @@ class SearchRunner:
     def cancel(self, name: str) -> None:
         self._waiting = deque(one for one in self._waiting if one.name != name)
         if name in self._tasks:
-            self._tasks[name].cancel()
+            _cancel(self._tasks[name])
 
     async def stop(self) -> None:
         """Ends every worker; what they stored stays, and the next start goes on with it."""
         self._waiting.clear()
         tasks = tuple(self._tasks.values())
         for task in tasks:
-            task.cancel()
+            _cancel(task)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _fill(self) -> None:
@@ -134,6 +134,12 @@ class SearchRunner:
         words = complaint.decode(errors="replace").strip().splitlines()
         last = words[-1][-_WORDS:] if words else "it said nothing"
         return Ended(config.name, reason=last if code == 1 else f"its process ended with {code}: {last}")
+
+
+def _cancel(task: "asyncio.Task[Ended]") -> None:
+    """Once: a second time would interrupt the wait for its process to end."""
+    if not task.cancelling():
+        task.cancel()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -97,7 +97,7 @@ class SearchSession:
         if not self._settings.resume:
             config = _configured(self._given)
             check_config(config)
-            read_earlier(config, space_of(config.space), self._settings.runs_dir)
+            read_earlier(config.warm_start, space_of(config.space), self._settings.runs_dir)
             self._check_reach(config)
         with self._folder.held(resume=self._settings.resume), storage_errors(self._folder.store):
             trials = SqliteTrials(open_database(self._folder.store))
@@ -125,7 +125,7 @@ class SearchSession:
         """The stored settings of a resumed search, the given ones of a new search, which are then stored."""
         if not self._settings.resume:
             config = _configured(self._given)
-            earlier = read_earlier(config, space_of(config.space), self._settings.runs_dir)
+            earlier = read_earlier(config.warm_start, space_of(config.space), self._settings.runs_dir)
             trials.create_search(SearchRecord(config, time.time()), earlier)
             return config
         try:

@@ -50,20 +50,23 @@ def start_architectures(config: SearchConfig, space: SearchSpace) -> tuple[Archi
     return tuple(given)
 
 
-def read_earlier(config: SearchConfig, space: SearchSpace, runs_dir: Path) -> tuple[Trial, ...]:
-    """The finished trials of ``config.warm_start``, numbered from 1 in the order they ended; none where it is empty.
+def read_earlier(search: str, space: SearchSpace, runs_dir: Path) -> tuple[Trial, ...]:
+    """The finished trials of an earlier search, numbered from 1 in the order they ended; none where none is named.
 
     The earlier search may be under way still, and is not disturbed. Its trials bear their readings, targets and
     accuracy sources as they were: what of it holds in this search is decided when the reference is measured.
+
+    Args:
+        search: Its name in ``runs_dir``, its folder, or its ``store.db``.
 
     Raises:
         NotFoundError: No such search.
         InvalidArgumentError: It is one of another space.
         FailedPreconditionError: It has not finished any trial.
     """
-    if not config.warm_start:
+    if not search:
         return ()
-    store = _store_of(config.warm_start, runs_dir)
+    store = _store_of(search, runs_dir)
     with (
         storage_errors(store),
         closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as database,
@@ -72,15 +75,15 @@ def read_earlier(config: SearchConfig, space: SearchSpace, runs_dir: Path) -> tu
     found: Sequence[Trial] = ()
     if row is not None:
         earlier = SearchConfig.from_json(row[0])
-        if earlier.space != config.space:
+        if earlier.space != space.name:
             raise InvalidArgumentError(
-                f"the search '{config.warm_start}' is one of space '{earlier.space}', this one of "
-                f"'{config.space}': start from a search of the same space."
+                f"the search '{search}' is one of space '{earlier.space}', this one of "
+                f"'{space.name}': start from a search of the same space."
             )
         found = [one for one in read_trials(store, earlier.name) if one.state is TrialState.FINISHED]
     if not found:
         raise FailedPreconditionError(
-            f"the search '{config.warm_start}' has finished no trial yet: start from another, or from none."
+            f"the search '{search}' has finished no trial yet: start from another, or from none."
         )
     ordered = sorted(found, key=lambda one: one.order)
     return tuple(

@@ -49,12 +49,14 @@ def good_networks(
         if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
     ]
     # A key that is none of the space, out of a file of others, teaches nothing; it must not end every prediction.
-    named = {one.key: _architecture(one.key, space) for one in usable}
-    usable = [one for one in usable if named[one.key] is not None]
+    named = {
+        key: found for key in {one.key for one in usable} if (found := _architecture(key, space)) is not None
+    }
+    usable = [one for one in usable if one.key in named]
     usual_ms = _usual_anchor_ms(usable)
     drifts = anchor_drifts(usable)
     values = [_latency_ms(one, usual_ms, drifts.get(one.measurement_id, 0.0)) for one in usable]
-    architectures = [found for one in usable if (found := named[one.key]) is not None]
+    architectures = [named[one.key] for one in usable]
     return architectures, [value for value, _ in values], [std for _, std in values]
 
 

@@ -1,6 +1,6 @@
 """What a device can tell apart: the same networks measured again and again, and compared with themselves."""
 
-__all__ = ["Agreement", "SelfTest", "kendall_tau", "self_test"]
+__all__ = ["Agreement", "SelfTest", "kendall_tau", "self_test", "smallest_difference"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -157,23 +157,38 @@ def _agreement(
     values = [{name: _value(session[name], statistic, relative) for name in names} for session in sessions]
     logs = np.log([[values[row][name].value for name in names] for row in range(len(sessions))])
     pairs = list(combinations(range(len(sessions)), 2))
-    variance = float(np.var(logs, axis=0, ddof=1).mean())
-    gaps = np.concatenate([abs(logs[one] - logs[other]) for one, other in pairs])
-    quantile = min(student_quantile(0.5 + _LEVEL / 2.0, _freedom(logs, variance)), _WIDEST)
-    # Gaps have longer tails than the normal distribution, and so few sessions show only a part of them.
-    tail = min(_LEVEL + 0.5 * math.sqrt(_LEVEL * (1.0 - _LEVEL) / len(gaps)), 1.0)
-    normal = NormalDist().inv_cdf(0.5 + _LEVEL / 2.0)
-    resolution = max(quantile * math.sqrt(2.0 * variance), float(np.quantile(gaps, tail)) * quantile / normal)
     alarms = [_differ(values[first][name], values[second][name]) for first, second in pairs for name in names]
     return Agreement(
         statistic,
         relative,
         halves_tau=float(np.mean([_halves_tau(one, names, statistic, relative) for one in sessions])),
         sessions_tau=min(kendall_tau(logs[one].tolist(), logs[other].tolist()) for one, other in pairs),
-        spread=math.sqrt(variance),
-        resolution=resolution,
+        spread=math.sqrt(_variance(logs)),
+        resolution=smallest_difference(logs),
         false_alarm_rate=sum(alarms) / len(alarms),
     )
+
+
+def smallest_difference(logs: NDArray[np.float64]) -> float:
+    """Two new values of one network are further apart than this in one case of twenty, relative.
+
+    ``benchmarks/resolution_sim.py`` holds it against spreads whose truth is known.
+
+    Args:
+        logs: Logarithms of the values, shape (sessions, networks).
+    """
+    variance = _variance(logs)
+    gaps = np.concatenate([abs(one - other) for one, other in combinations(logs, 2)])
+    quantile = min(student_quantile(0.5 + _LEVEL / 2.0, _freedom(logs, variance)), _WIDEST)
+    # Gaps have longer tails than the normal distribution, and so few sessions show only a part of them.
+    tail = min(_LEVEL + 0.5 * math.sqrt(_LEVEL * (1.0 - _LEVEL) / len(gaps)), 1.0)
+    normal = NormalDist().inv_cdf(0.5 + _LEVEL / 2.0)
+    return max(quantile * math.sqrt(2.0 * variance), float(np.quantile(gaps, tail)) * quantile / normal)
+
+
+def _variance(logs: NDArray[np.float64]) -> float:
+    """Of one network from session to session, mean over the networks."""
+    return float(np.var(logs, axis=0, ddof=1).mean())
 
 
 def _freedom(logs: NDArray[np.float64], variance: float) -> int:

@@ -156,7 +156,8 @@ class Searching:
         folder.mkdir(parents=True, exist_ok=True)
         trials = SqliteTrials(open_database(folder / "store.db"))
         if not begun:
-            trials.create_search(SearchRecord(config, 0.0), read_earlier(config, self.space, self.runs_dir))
+            earlier = read_earlier(config.warm_start, self.space, self.runs_dir)
+            trials.create_search(SearchRecord(config, 0.0), earlier)
         return Search(
             config,
             space=self.space,

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fleetnas_controller import search_runner
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.search_config import SearchConfig
 from fleetnas_controller.search_runner import Ended, SearchRunner
@@ -71,6 +75,32 @@ def test_second_search_waits_for_the_first_and_each_says_why_it_failed(tmp_path:
         assert all(f"no controller answers at {NOBODY}" in one.reason for one in world.ended)
 
     run(tmp_path, test)
+
+
+def test_controller_that_stops_while_a_worker_is_ended_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = tmp_path / "pid"
+    (tmp_path / "stubborn.py").write_text(
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(search_runner, "_WORKER", "stubborn")
+    monkeypatch.setattr(search_runner, "_STOP_S", 0.5)
+
+    async def test(world: World) -> None:
+        world.begin()
+        world.runner.submit(CONFIG)
+        await world.until(lambda: note.exists() and note.read_text() != "")
+        world.runner.cancel("a")
+        await asyncio.sleep(0.1)
+
+    run(tmp_path, test)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
 
 
 def test_cancelled_search_makes_room_and_is_not_heard_again(tmp_path: Path) -> None:

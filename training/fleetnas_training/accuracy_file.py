@@ -2,14 +2,14 @@
 
 __all__ = ["AccuracyFile", "read_accuracy_file", "write_accuracy_file"]
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError, InvalidArgumentError
+from fleetnas_search_spaces.errors import DataLossError, FailedPreconditionError
 from fleetnas_search_spaces.registry import space as space_of
+from fleetnas_search_spaces.sealed_json import seal, unseal
 from fleetnas_training.accuracy_model import AccuracyModel, restore_accuracy_model
 from fleetnas_training.accuracy_models.scores import ScoreCache, ZeroCostScores
 from fleetnas_training.trainings import Training, Trainings
@@ -52,8 +52,7 @@ def write_accuracy_file(file: AccuracyFile) -> bytes:
         "scores": _scores(file.model),
         "candidates": [dict(one) for one in file.candidates],
     }
-    head = {"format": _FORMAT, "version": _VERSION, "sha256": _digest(content)}
-    return (json.dumps({**head, "content": content}, indent=1, allow_nan=False) + "\n").encode()
+    return (json.dumps(seal(_FORMAT, _VERSION, content), indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_accuracy_file(raw: bytes, cache: ScoreCache | None = None) -> AccuracyFile:
@@ -64,7 +63,9 @@ def read_accuracy_file(raw: bytes, cache: ScoreCache | None = None) -> AccuracyF
         DataLossError: It is of a newer version, was cut or was changed.
         FailedPreconditionError: A package that its model needs is not installed, or its space is another one here.
     """
-    content = _content(raw)
+    content = unseal(
+        raw, _FORMAT, _VERSION, noun="accuracy model", cure="make one with 'fleetnas accuracy fit'"
+    )
     try:
         space = space_of(content["space"])
         if content["resolution_px"] != space.reference.resolution_px:
@@ -92,29 +93,3 @@ def _scores(model: AccuracyModel) -> dict[str, Any] | None:
     if not isinstance(model.scores, ZeroCostScores):
         return None
     return model.scores.to_json(dict.fromkeys(one.architecture for one in model.trainings.rows))
-
-
-def _content(raw: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(
-            f"the file is no accuracy model, which is JSON ({error}): make one with 'fleetnas accuracy fit'."
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise InvalidArgumentError(
-            f'the file is JSON but no accuracy model: its "format" should be "{_FORMAT}".'
-        )
-    if document.get("version") != _VERSION:
-        raise DataLossError(
-            f"the accuracy model has version {document.get('version')}, this FleetNAS reads {_VERSION}: upgrade "
-            "FleetNAS, or fit it again."
-        )
-    content = document.get("content")
-    if not isinstance(content, dict) or document.get("sha256") != _digest(content):
-        raise DataLossError("the accuracy model was changed or cut since it was written: fit it again.")
-    return content
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -126,6 +126,7 @@ class _Fitting:
         self._plain = tuple(range(self._inputs.feature_count))
         self._score_names = scores.names if scores else ()
         self._seen = _observed(trainings, self._inputs, trainings.levels[-1])
+        self._fitted: dict[tuple[str, tuple[str, ...], bool], Candidate] = {}
 
     def best(self, families: Sequence[str]) -> tuple[AccuracyModel, tuple[Candidate, ...]]:
         below = self._below()
@@ -159,6 +160,8 @@ class _Fitting:
     def _useful(self, below: Stage | None, rho: float) -> tuple[str, ...]:
         """The scores that lower a Gaussian process's rank loss, added one by one, the best first."""
         kept: tuple[str, ...] = ()
+        if not self._score_names:
+            return kept
         loss = self._candidate(GAUSSIAN_PROCESS, kept, below, rho).judgement.rank_loss
         while len(kept) < len(self._score_names):
             rest = [(*kept, one) for one in self._score_names if one not in kept]
@@ -173,9 +176,14 @@ class _Fitting:
     def _candidate(
         self, family: Family, scores: tuple[str, ...], below: Stage | None, rho: float
     ) -> Candidate:
-        columns = (*self._plain, *(len(self._plain) + self._score_names.index(one) for one in scores))
-        low = self._trainings.levels[:-1] if below else ()
-        return fit_candidate(family, self._seen, columns, below=below, rho=rho, low=low, scores=scores)
+        key = family.name, scores, below is not None
+        if key not in self._fitted:
+            columns = (*self._plain, *(len(self._plain) + self._score_names.index(one) for one in scores))
+            low = self._trainings.levels[:-1] if below else ()
+            self._fitted[key] = fit_candidate(
+                family, self._seen, columns, below=below, rho=rho, low=low, scores=scores
+            )
+        return self._fitted[key]
 
 
 def _observed(trainings: Trainings, inputs: Inputs, level: str) -> Observations:

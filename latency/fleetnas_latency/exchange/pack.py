@@ -2,16 +2,15 @@
 
 __all__ = ["Pack", "read_pack", "write_pack"]
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fleetnas_latency import rows
 from fleetnas_latency.repository import LatencyEntry, Observation
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
+from fleetnas_search_spaces.errors import DataLossError
+from fleetnas_search_spaces.sealed_json import seal, unseal
 
 _FORMAT = "fleetnas-latency-pack"
 _VERSION = 1
@@ -42,8 +41,7 @@ def write_pack(pack: Pack) -> str:
         "observations": [rows.from_observation(one) for one in pack.observations],
         "entries": [rows.from_entry(one, pack.target, one.space) for one in pack.entries],
     }
-    head = {"format": _FORMAT, "version": _VERSION, "sha256": _hash(content)}
-    return json.dumps({**head, "content": content}, indent=1, sort_keys=True) + "\n"
+    return json.dumps(seal(_FORMAT, _VERSION, content), indent=1, sort_keys=True) + "\n"
 
 
 def read_pack(text: str) -> Pack:
@@ -53,14 +51,7 @@ def read_pack(text: str) -> Pack:
         InvalidArgumentError: It is no pack.
         DataLossError: It is of a newer version, was cut or was changed.
     """
-    document = _document(text)
-    if document["version"] != _VERSION:
-        raise DataLossError(
-            f"the pack has version {document['version']}, this FleetNAS reads {_VERSION}: upgrade FleetNAS."
-        )
-    content = document.get("content", {})
-    if document.get("sha256") != _hash(content):
-        raise DataLossError("the pack was changed or cut since it was written: get it again.")
+    content = unseal(text, _FORMAT, _VERSION, noun="pack", cure="get it again")
     try:
         target = rows.to_target(content["target"])
         return Pack(
@@ -72,17 +63,3 @@ def read_pack(text: str) -> Pack:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataLossError(f"the pack lacks or misspells {error}: write it again.") from error
-
-
-def _document(text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"the file is no pack ({error}): a pack is JSON.") from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT or "version" not in document:
-        raise InvalidArgumentError(f'the file is JSON but no pack: its "format" should be "{_FORMAT}".')
-    return document
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

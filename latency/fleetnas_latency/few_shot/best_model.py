@@ -9,10 +9,10 @@ from random import Random
 from fleetnas_latency.exchange.pack import Pack
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
-from fleetnas_latency.few_shot.from_table import few_shot_model
+from fleetnas_latency.few_shot.from_table import lent_model
 from fleetnas_latency.few_shot.guessed_model import GuessedModel
 from fleetnas_latency.few_shot.lenders import FEWEST_TO_TEACH, lenders_of
-from fleetnas_latency.fitting import fit
+from fleetnas_latency.fitting import fit, good_networks
 from fleetnas_latency.model import BlockShare, LatencyModel, Prediction
 from fleetnas_latency.repository import LatencyRepository
 from fleetnas_latency.target import Target
@@ -97,10 +97,10 @@ def best_model(
     own = LatencyModel(space) if target is None else fit(table, target, space)
     if own.network_count >= FEWEST_TO_TEACH:
         return BestModel(own, (), None, own.block_counts.entries)
-    structure, packs = ChainStructure(space), published()
+    structure = ChainStructure(space)
     rng = Random(0)
     sample = [space.canonical(space.sample(rng)) for _ in range(_SAMPLE_COUNT)]
-    lenders = lenders_of(table, target, structure, sample, packs)
+    lenders = lenders_of(table, target, structure, sample, published())
     candidates, asked = sample[: _SAMPLE_COUNT // 2], sample[_SAMPLE_COUNT // 2 :]
     if target is None or not own.network_count:
         guess = GuessedModel(structure, lenders)
@@ -112,6 +112,6 @@ def best_model(
         return BestModel(guess, lenders.names, Forecast(_MORE_COUNT, now, later), structure.entries)
     if not lenders.names:
         return BestModel(own, (), None, own.block_counts.entries)
-    few = few_shot_model(table, target, space, sample, structure, packs)
+    few = lent_model(structure, lenders, good_networks(table, target, space))
     forecast = Forecast(_MORE_COUNT, *few.foreseen_errors(candidates, asked, _MORE_COUNT))
     return BestModel(few, lenders.names, forecast, structure.entries)

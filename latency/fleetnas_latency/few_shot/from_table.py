@@ -1,13 +1,13 @@
 """A few-shot model of one target out of the latency table, which other targets in it lend their experience."""
 
-__all__ = ["few_shot_model"]
+__all__ = ["few_shot_model", "lent_model"]
 
 from collections.abc import Sequence
 
 from fleetnas_latency.exchange.pack import Pack
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
-from fleetnas_latency.few_shot.lenders import lenders_of
+from fleetnas_latency.few_shot.lenders import Lenders, Networks, lenders_of
 from fleetnas_latency.few_shot.robust_posterior import Believed
 from fleetnas_latency.fitting import good_networks
 from fleetnas_latency.repository import LatencyRepository
@@ -31,7 +31,11 @@ def few_shot_model(
     """
     structure = structure or ChainStructure(space)
     lenders = lenders_of(table, target, structure, sample, published)
-    own = good_networks(table, target, space)
+    return lent_model(structure, lenders, good_networks(table, target, space))
+
+
+def lent_model(structure: ChainStructure, lenders: Lenders, own: Networks) -> FewShotModel:
+    """The model of a target with a few networks of its own, beside what the lenders say."""
 
     def believe() -> Believed:
         structure.rows(own[0])

@@ -1,10 +1,11 @@
 """Other devices that lend a new one what they took: those of the latency table, or published ones."""
 
-__all__ = ["Lenders", "lenders_of"]
+__all__ = ["FEWEST_TO_TEACH", "Lenders", "Networks", "lenders_of"]
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetnas_latency.exchange.pack import Pack
 from fleetnas_latency.few_shot.chain_structure import ChainStructure
@@ -47,6 +48,7 @@ class Lenders:
         self._measured = measured
         self._published = () if measured else published
         self.sample = sample
+        self._sources: tuple[int, tuple[SourceDevice, ...]] = (0, ())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,6 +61,12 @@ class Lenders:
         # Everything is looked at once before, so that all rows are of one width.
         self._structure.rows([each for values in self._measured.values() for each in values[0]])
         rows = self._structure.rows(self.sample)
+        entry_count = rows.shape[-1]
+        if self._sources[0] != entry_count:
+            self._sources = entry_count, self._learned(rows)
+        return self._sources[1]
+
+    def _learned(self, rows: NDArray[np.float64]) -> tuple[SourceDevice, ...]:
         learned = [
             learn_source(
                 self._structure,

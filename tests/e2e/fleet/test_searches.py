@@ -167,8 +167,6 @@ def test_cancelled_search_ends_its_worker(served: Any, replaying: Any, until: An
 
 
 @pytest.mark.slow
-# The controller that is replaced leaves the pipes of its search's process to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_search_goes_on_when_the_controller_starts_again(
     serve: Callable[..., Any], replaying: Any, processes: Any, until: Any
 ) -> None:

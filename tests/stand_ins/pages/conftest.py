@@ -172,6 +172,11 @@ class Browser:
         except (OSError, IndexError, KeyError):
             return ""
 
+    def works_on(self, name: str, phase: str = "measuring") -> Callable[[], bool]:
+        """Whether the page shows that it has that job, in that phase; to be waited for."""
+        shown = f"{name.removeprefix('measurements/')}: {phase}"
+        return lambda: self.says("document.getElementById('job').textContent") == shown
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -1,7 +1,9 @@
 """A page without a browser: it speaks a page's part of the protocol, and whatever else a test wants it to say."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +70,12 @@ async def heard(socket: Any, kind: str) -> Any:
         message = fleet_pb2.ControllerMessage.FromString(frame.data)
         if message.WhichOneof("kind") == kind:
             return getattr(message, kind)
+
+
+async def ask(fleet: Any, folder: Path, socket: Any) -> fleet_pb2.Lease:
+    """The lease on a job that was asked for just now."""
+    await asyncio.to_thread(fleet.ask, folder, "m")
+    return (await heard(socket, "assignment")).lease
 
 
 async def closed(socket: Any) -> tuple[int, str]:

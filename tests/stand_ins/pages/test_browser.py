@@ -20,12 +20,6 @@ def leased(fleet: Any, name: str) -> Callable[[], bool]:
     return lambda: fleet.client.get_measurement(name).state is MeasurementState.LEASED
 
 
-def measuring(browser: Any, name: str) -> Callable[[], bool]:
-    """Whether the page shows that the job's network runs."""
-    shown = f"{name.removeprefix('measurements/')}: measuring"
-    return lambda: browser.says("document.getElementById('job').textContent") == shown
-
-
 @pytest.mark.parametrize("simd", [True, False], ids=["simd", "no simd"])
 def test_link_becomes_a_device_that_measures(
     fleet: Any, browser: Any, tmp_path: Path, plans: Sequence[Plan], simd: bool
@@ -55,7 +49,7 @@ def test_page_that_is_reloaded_is_the_same_device_and_its_job_is_made_again(
     page = browser()
     page.open(fleet.link())
     name = fleet.ask(tmp_path, "m", plan=plans[1])
-    until(measuring(page, name), "the page works on the job")
+    until(page.works_on(name), "the page works on the job")
     page.evaluate("location.reload()")
     until(lambda: fleet.client.get_measurement(name).attempt_count == 2, "the job is given again")
     record = fleet.client.get_measurement(name)
@@ -63,7 +57,7 @@ def test_page_that_is_reloaded_is_the_same_device_and_its_job_is_made_again(
     # It says goodbye where it still can, some browsers hide it first; else its next session does not know the job.
     assert any(word in record.fault.message for word in ("left", "hidden", "restarted"))
     assert [one.device_id for one in fleet.client.list_devices()] == ["phone"]
-    until(measuring(page, name), "the page works on it again")
+    until(page.works_on(name), "the page works on it again")
     # A cancelled job is stopped in the page, which then takes the next.
     fleet.client.cancel_measurement(name)
     assert fleet.done(fleet.ask(tmp_path, "n")).state is MeasurementState.DONE
@@ -75,7 +69,7 @@ def test_hidden_page_gives_its_job_back_and_takes_none_until_it_is_seen_again(
     page = browser()
     page.open(fleet.link())
     name = fleet.ask(tmp_path, "m", plan=plans[1])
-    until(measuring(page, name), "the page works on the job")
+    until(page.works_on(name), "the page works on the job")
     turn = (
         "Object.defineProperty(document, 'visibilityState', {{value: '{}', configurable: true}});"
         "document.dispatchEvent(new Event('visibilitychange'))"
@@ -115,7 +109,7 @@ def test_controller_that_is_started_again_is_found_again_with_the_job_going_on(
     page.open(fleet.link())
     plan = Plan(min_duration_s=5.0, max_duration_s=5.5, warmup_min_s=0.1, warmup_cap_s=0.3)
     name = fleet.ask(tmp_path, "m", plan=plan)
-    until(measuring(page, name), "the page works on the job")
+    until(page.works_on(name), "the page works on the job")
     fleet.stop()
     fleet.start()
     record = fleet.done(name)

@@ -1,6 +1,6 @@
 """Browsers whose clock, memory, storage or link is not what it should be, and networks that no browser runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +130,6 @@ def through(cable: Any, fleet: Any) -> str:
     return str(fleet.link()).replace(fleet.page, f"127.0.0.1:{cable.port}")
 
 
-def working(browser: Any, name: str, phase: str = "measuring") -> Callable[[], bool]:
-    shown = f"{name.removeprefix('measurements/')}: {phase}"
-    return lambda: browser.says("document.getElementById('job').textContent") == shown
-
-
 def test_clock_that_people_set_does_not_end_a_job(
     fleet: Any, browser: Any, tmp_path: Path, until: Any
 ) -> None:
@@ -142,7 +137,7 @@ def test_clock_that_people_set_does_not_end_a_job(
     page.open(fleet.link())
     plan = Plan(min_duration_s=3.0, max_duration_s=3.5, warmup_min_s=0.1, warmup_cap_s=0.3)
     name = fleet.ask(tmp_path, "m", plan=plan)
-    until(working(page, name), "the page works on the job")
+    until(page.works_on(name), "the page works on the job")
     page.evaluate("{const real = Date.now; Date.now = () => real() + 864e5;}")
     record = fleet.done(name)
     assert (record.state, record.attempt_count) == (MeasurementState.DONE, 1), record.fault
@@ -155,7 +150,7 @@ def test_link_lost_in_mid_run_gives_the_job_back_and_the_page_comes_again(
     page = browser()
     page.open(through(cable, fleet))
     name = fleet.ask(tmp_path, "m", plan=plans[1])
-    until(working(page, name), "the page works on the job")
+    until(page.works_on(name), "the page works on the job")
     if how == "pulled":
         cable.pull()
     else:
@@ -175,7 +170,7 @@ def test_link_lost_while_a_file_comes_costs_one_attempt(
     until(lambda: "connected" in page.says(), "the page is in")
     cable.bytes_per_s = 20e3
     name = fleet.ask(tmp_path, "m")
-    until(working(page, name, "fetching its files"), "the page fetches")
+    until(page.works_on(name, "fetching its files"), "the page fetches")
     cable.pull()
     cable.bytes_per_s = 0.0
     until(lambda: fleet.client.get_measurement(name).fault, "the job has a fault")

@@ -13,6 +13,7 @@ from tests.stand_ins.pages.fake_page import (
     TARGET,
     FakePage,
     aiohttp,
+    ask,
     closed,
     heard,
     result_of,
@@ -24,12 +25,6 @@ from fleetnas_protos.v1 import fleet_pb2, measurement_pb2
 
 pytestmark = pytest.mark.usefixtures("site")
 ANSWER = result_of([1.0])
-
-
-async def ask(fleet: Any, folder: Path, socket: Any) -> fleet_pb2.Lease:
-    """The lease on a job that was asked for just now."""
-    await asyncio.to_thread(fleet.ask, folder, "m")
-    return (await heard(socket, "assignment")).lease
 
 
 async def measurement(fleet: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stand_ins.pages.fake_page import TARGET, FakePage, closed, heard, result_of, say
+from tests.stand_ins.pages.fake_page import TARGET, FakePage, ask, closed, heard, result_of, say
 
 from fleetnas_controller.jobs import FaultKind, MeasurementState
 from fleetnas_latency.measurement import Verdict
@@ -178,9 +178,8 @@ def test_result_of_a_job_that_was_cancelled_does_not_count(fleet: Any, as_page: 
         await page.enrol()
         async with page.session() as socket:
             await page.hello(socket)
-            name = await asyncio.to_thread(fleet.ask, tmp_path, "m")
-            lease = (await heard(socket, "assignment")).lease
-            await asyncio.to_thread(fleet.client.cancel_measurement, name)
+            lease = await ask(fleet, tmp_path, socket)
+            await asyncio.to_thread(fleet.client.cancel_measurement, "m")
             assert (await heard(socket, "cancellation")).lease == lease
             await say(socket, report=fleet_pb2.Report(lease=lease, target=TARGET, result=result_of([1.0])))
             answer = await heard(socket, "acknowledgement")
@@ -223,8 +222,7 @@ def test_report_that_comes_again_counts_once(fleet: Any, as_page: Any, tmp_path:
         await page.enrol()
         async with page.session() as socket:
             await page.hello(socket)
-            await asyncio.to_thread(fleet.ask, tmp_path, "m")
-            lease = (await heard(socket, "assignment")).lease
+            lease = await ask(fleet, tmp_path, socket)
             report = fleet_pb2.Report(lease=lease, target=TARGET, result=result_of([1.0]))
             for _ in range(3):
                 await say(socket, report=report)
@@ -243,8 +241,7 @@ def test_flood_of_reports_ends_the_session_and_not_the_controller(
         await page.enrol()
         async with page.session() as socket:
             await page.hello(socket)
-            await asyncio.to_thread(fleet.ask, tmp_path, "m")
-            lease = (await heard(socket, "assignment")).lease
+            lease = await ask(fleet, tmp_path, socket)
             for _ in range(40):
                 await say(
                     socket, report=fleet_pb2.Report(lease=lease, target=TARGET, result=result_of([1.0]))

@@ -65,12 +65,8 @@ class Stage:
 
     def predict(self, inputs: Floats, ids: Ints) -> tuple[Floats, Floats]:
         """Mean and variance of the networks' own means, each of shape ``(len(inputs),)``."""
-        mean, variance = self.regressor.predict(inputs[:, list(self.columns)], ids)
-        mean, variance = self.centre + self.spread * mean, self.spread**2 * variance
-        if self.below is not None:
-            low, low_variance = self.below.predict(inputs, ids)
-            mean, variance = mean + self.rho * low, variance + self.rho**2 * low_variance
-        return mean, variance
+        delta = self.regressor.predict(inputs[:, list(self.columns)], ids)
+        return self._on_top(delta, None if self.below is None else self.below.predict(inputs, ids))
 
     def predict_unseen(self, inputs: Floats, ids: Ints) -> tuple[Floats, Floats]:
         """As ``predict``, each network as if it had not been trained at this fidelity or a cheaper one.
@@ -78,12 +74,17 @@ class Stage:
         Only stages made by ``fit_low_stage`` can do this.
         """
         process: Any = self.regressor
-        mean, variance = process.predict_unseen(inputs[:, list(self.columns)], ids)
-        mean, variance = self.centre + self.spread * mean, self.spread**2 * variance
-        if self.below is not None:
-            low, low_variance = self.below.predict_unseen(inputs, ids)
-            mean, variance = mean + self.rho * low, variance + self.rho**2 * low_variance
-        return mean, variance
+        delta = process.predict_unseen(inputs[:, list(self.columns)], ids)
+        return self._on_top(delta, None if self.below is None else self.below.predict_unseen(inputs, ids))
+
+    def _on_top(
+        self, delta: tuple[Floats, Floats], below: tuple[Floats, Floats] | None
+    ) -> tuple[Floats, Floats]:
+        """Mean and variance of the sum, of those of a standardised ``delta`` and of the cheaper fidelity."""
+        mean, variance = self.centre + self.spread * delta[0], self.spread**2 * delta[1]
+        if below is None:
+            return mean, variance
+        return mean + self.rho * below[0], variance + self.rho**2 * below[1]
 
     def to_json(self) -> dict[str, Any]:
         """Without the trainings; see ``restore_stage``."""
