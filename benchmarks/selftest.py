@@ -29,6 +29,7 @@ from scipy.stats import kendalltau
 from fleetnas_agents.runtimes.onnx_runtime import OnnxRuntime
 from fleetnas_agents.runtimes.runtime import TimedNetwork
 from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, judge, measure
+from fleetnas_latency.self_test import smallest_difference
 from fleetnas_latency.statistics import Statistic, ratio_estimate
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.registry import space
@@ -47,6 +48,7 @@ PLAN = Plan(
 )
 NETWORK_S = 0.8
 BATCH_RUNS = 3
+RULE_SESSIONS = 2
 DIFFERENCES = (0.02, 0.04)
 
 
@@ -160,6 +162,8 @@ def figures(sessions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, floa
         yield method, "kendall_tau_mean", round(float(np.mean(taus)), 4), ""
         yield method, "kendall_tau_worst", round(float(np.min(taus)), 4), ""
         yield from _differences(method, table)
+        if len(sessions) > RULE_SESSIONS + 1:
+            yield from _held_out(method, np.log(table))
         if method.startswith("protocol"):
             yield from _comparisons(method, [one["values"][method] for one in sessions], names)
     verdicts = [one for each in sessions for pair in each["values"]["verdicts"].values() for one in pair]
@@ -191,6 +195,22 @@ def _comparisons(
         round(100 * false / len(gaps), 2),
         "% of A/A' pairs, held out",
     )
+
+
+def _held_out(method: str, logs: np.ndarray[Any, Any]) -> Iterator[tuple[str, str, float, str]]:
+    """The resolution that a self-test of two sessions states, and how often two other sessions break it.
+
+    Args:
+        logs: Shape (sessions, networks).
+    """
+    stated, broken = [], []
+    for known in combinations(range(len(logs)), RULE_SESSIONS):
+        stated.append(smallest_difference(logs[list(known)]))
+        rest = np.delete(logs, known, axis=0)
+        broken += [float((abs(one - other) > stated[-1]).mean()) for one, other in combinations(rest, 2)]
+    unit = f"% (median self-test of {RULE_SESSIONS} sessions)"
+    yield method, "stated_resolution", round(100 * float(np.median(stated)), 3), unit
+    yield method, "aa_false_positives_of_self_test", round(100 * float(np.mean(broken)), 2), "% of A/A pairs"
 
 
 def _differences(method: str, table: np.ndarray[Any, Any]) -> Iterator[tuple[str, str, float, str]]:
