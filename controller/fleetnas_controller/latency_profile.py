@@ -9,7 +9,7 @@ from random import Random
 
 from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, Selector
 from fleetnas_controller.pending_trial import PendingTrial
-from fleetnas_controller.search import MeasuringFleet, NetworkFiles, Observer
+from fleetnas_controller.trial_runner import MeasuringFleet, NetworkFiles, Observer
 from fleetnas_controller.trials import Trial, TrialPhase
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
 from fleetnas_latency.plan import Plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetnas_controller.jobs import Artifact, Device, ModelFile
-from fleetnas_controller.search import NetworkFiles
+from fleetnas_controller.trial_runner import NetworkFiles
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.emit_onnx import emit_onnx

@@ -4,6 +4,7 @@ __all__ = [
     "CONFIRMATION_COUNT",
     "answer",
     "front_observed",
+    "never_finished",
     "next_confirmation",
     "next_of_front",
     "rank_observed",
@@ -11,7 +12,7 @@ __all__ = [
 ]
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -77,6 +78,14 @@ def next_of_front(front: Sequence[str], confirmations: Sequence[Trial], count: i
     """The member of a front to confirm next: of ``count`` spread evenly along it, the first that was not yet."""
     done = {one.architecture for one in confirmations}
     return next((text for text in (*spread_evenly(front, count), *front) if text not in done), None)
+
+
+def never_finished(trials: Iterable[Trial]) -> set[str]:
+    """Text forms of the architectures whose trainings were all ended early."""
+    texts: dict[TrialState, set[str]] = defaultdict(set)
+    for one in trials:
+        texts[one.state].add(one.architecture)
+    return texts[TrialState.STOPPED] - texts[TrialState.FINISHED]
 
 
 def next_confirmation(

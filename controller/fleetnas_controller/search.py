@@ -1,29 +1,26 @@
 """The search loop: ask, measure, evaluate, store, tell; then confirm the best."""
 
-__all__ = ["MeasuringFleet", "NetworkFiles", "Observer", "Search", "SearchOutcome"]
+__all__ = ["Search", "SearchOutcome"]
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Protocol
 
 from fleetnas_controller.caps import CapState, limits, report_caps, soft_limits
 from fleetnas_controller.evaluation import Evaluation, told_accuracy
-from fleetnas_controller.jobs import MeasurementRecord, MeasurementRequest, ModelFile, Selector
+from fleetnas_controller.jobs import Selector
 from fleetnas_controller.learned_latencies import LearnedLatencies
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
-from fleetnas_controller.pending_trial import PendingTrial
 from fleetnas_controller.ranking import (
     answer,
     front_observed,
+    never_finished,
     next_confirmation,
     next_of_front,
     rank_observed,
 )
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.exact_caps import exact_counts
 from fleetnas_controller.strategies.strategy import (
     Cap,
     Cost,
@@ -35,38 +32,13 @@ from fleetnas_controller.strategies.strategy import (
     SoftCap,
     Strategy,
 )
+from fleetnas_controller.trial_runner import MeasuringFleet, NetworkFiles, Observer, TrialRunner
 from fleetnas_controller.trials import Trial, TrialPhase, Trials, TrialState
 from fleetnas_controller.warm_start import EarlierTrials
 from fleetnas_latency.plan import Plan
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import UnavailableError
 from fleetnas_training.accuracy import AccuracySource
-
-_WAIT_S = 60.0
-
-
-class MeasuringFleet(Protocol):
-    """The part of the fleet's client that a search uses."""
-
-    def create_measurement(self, request: MeasurementRequest) -> MeasurementRecord: ...
-
-    def wait_any(self, names: Sequence[str], timeout_s: float) -> tuple[MeasurementRecord, ...]: ...
-
-
-class NetworkFiles(Protocol):
-    """Turns an architecture into files that the fleet has."""
-
-    def upload(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
-        """Returns the path of the network and all files it needs, itself included."""
-        ...
-
-
-class Observer(Protocol):
-    """Is told how a search goes on: progress bars, logs, the shared latency table."""
-
-    def proposed(self, trial: Trial) -> None: ...
-
-    def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +99,23 @@ class Search:
         self._space = space
         self._evaluation = Evaluation(accuracy, space, config.early_stop)
         self._make_strategy = make_strategy
-        self._trials = trials
-        self._fleet = fleet
-        self._files = files
-        self._plan_of = plan_of
-        self._begin_time = now_s()
-        self._selectors = selectors
-        self._observer = observer
-        self._now_s = now_s
-        self._silent = silent
-        self._all: dict[int, Trial] = {one.number: one for one in trials.trials(config.name)}
-        self._pending: dict[int, PendingTrial] = {}
-        self._records: dict[int, list[MeasurementRecord]] = {}
         self._latencies = LearnedLatencies(space, config.devices)
         self._reference_ms: dict[str, float] = {}
+        self._runner = TrialRunner(
+            config,
+            space=space,
+            evaluation=self._evaluation,
+            trials=trials,
+            fleet=fleet,
+            files=files,
+            plan_of=plan_of,
+            selectors=selectors,
+            observer=observer,
+            now_s=now_s,
+            silent=silent,
+            predicted_ms=lambda architecture: self._latencies.predicted_ms(architecture),
+            learn=self._learn,
+        )
 
     def run(self, capacity: int = 1) -> SearchOutcome:
         """Runs to the end.
@@ -152,7 +127,7 @@ class Search:
             UnavailableError: The reference could not be measured, or the fleet is gone; resume later.
         """
         reference = self._space.canonical(self._space.reference)
-        self._run_phase(TrialPhase.REFERENCE, 1, 1, lambda: reference)
+        self._runner.run(TrialPhase.REFERENCE, 1, lambda: reference)
         earlier = self._take_reference()
         caps = limits(self._config, self._reference_ms)
         problem = Problem(
@@ -165,144 +140,64 @@ class Search:
         )
         strategy = self._make_strategy(problem)
         self._tell_earlier(strategy, earlier)
-        for trial in self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH):
+        for trial in self._runner.ended(TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._tell(strategy, trial)
         first = earlier.first(problem)
 
         def propose() -> Architecture:
-            begun = sum(one.phase is TrialPhase.SEARCH for one in self._all.values())
+            begun = self._runner.count(TrialPhase.SEARCH)
             if begun < len(first):
                 return first[begun]
-            return strategy.ask(self._under_evaluation(), self._rng("ask", len(self._all)))
+            number = len(self._runner.trials)
+            return strategy.ask(self._runner.under_evaluation(), self._rng("ask", number))
 
-        self._run_phase(
+        self._runner.run(
             TrialPhase.SEARCH,
             self._config.searching_count - 1,
-            capacity,
             propose,
-            lambda trial: self._tell(strategy, trial),
+            capacity=capacity,
+            ended=lambda trial: self._tell(strategy, trial),
+            given_up=self._hopeless,
         )
-        known = [*earlier.whole, *self._in_order(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
+        known = [*earlier.whole, *self._runner.ended(TrialPhase.REFERENCE, TrialPhase.SEARCH)]
         outcomes = [self._outcome(one) for one in known]
         ranking = self._ranking(strategy, outcomes, problem)
         front = self._front(outcomes, caps, problem.costs)
         self._confirm(ranking, front)
-        confirmations = self._in_order(TrialPhase.CONFIRM)
+        confirmations = self._runner.ended(TrialPhase.CONFIRM)
         return SearchOutcome(
             found=answer(ranking, confirmations, self._keeps),
             ranking=ranking,
             caps=caps,
             reference_ms=dict(self._reference_ms),
-            trials=tuple(self._all[number] for number in sorted(self._all)),
+            trials=self._runner.trials,
             front=front,
             soft=problem.soft,
             hopeless_device=self._latencies.hopeless_device,
         )
 
-    def _run_phase(
-        self,
-        phase: TrialPhase,
-        count: int,
-        capacity: int,
-        propose: Callable[[], Architecture],
-        ended: Callable[[Trial], None] = lambda trial: None,
-    ) -> None:
-        """Evaluates until the phase has ``count`` trials, all of them ended."""
-        for trial in [one for one in self._all.values() if one.phase is phase]:
-            if trial.state is TrialState.PROPOSED:
-                self._begin(trial)
-        while True:
-            begun = sum(one.phase is phase for one in self._all.values())
-            while len(self._pending) < capacity and begun < count and not self._latencies.hopeless_device:
-                self._begin(self._propose(phase, propose()))
-                begun += 1
-            if not self._pending:
-                return
-            for trial in self._collect():
-                ended(trial)
-
-    def _propose(self, phase: TrialPhase, architecture: Architecture) -> Trial:
-        graph = self._space.graph(architecture)
-        trial = Trial(
-            number=0 if phase is TrialPhase.REFERENCE else len(self._all),  # earlier ones begin at 1
-            phase=phase,
-            architecture=self._space.format(architecture),
-            **exact_counts(graph),
-            predicted_ms=self._latencies.predicted_ms(architecture),
-        )
-        self._trials.propose(self._config.name, trial)
-        self._all[trial.number] = trial
-        return trial
-
-    def _begin(self, trial: Trial) -> None:
-        entry, files = self._files.upload(self._space.parse(trial.architecture))
-        anchor, anchor_files = self._files.upload(self._space.canonical(self._space.reference))
-
-        def request(device: str, attempt: int) -> str:
-            identifier = f"{self._config.name}-{trial.number:05d}-{_plain(device)}-{attempt}"
-            record = self._fleet.create_measurement(
-                MeasurementRequest(
-                    measurement_id=identifier,
-                    files=tuple(dict.fromkeys((*files, *anchor_files))),
-                    entry_file=entry,
-                    anchor_entry_file=anchor,
-                    plan=self._plan_of(device, trial.phase),
-                    selector=self._selectors[device],
-                    labels=(("search", self._config.name), ("trial", str(trial.number))),
-                )
-            )
-            return record.name
-
-        self._pending[trial.number] = PendingTrial(trial, self._config.devices, request, self._begin_time)
-        self._observer.proposed(trial)
-
-    def _collect(self) -> list[Trial]:
-        """Waits for measurements and returns the trials that ended with them, stored."""
-        names = [name for one in self._pending.values() for name in one.names]
-        ended: list[Trial] = []
-        records = self._fleet.wait_any(names, _WAIT_S)
-        if not records:
-            self._silent()
-        for record in records:
-            number = next(number for number, one in self._pending.items() if record.name in one.names)
-            pending = self._pending[number]
-            pending.accept(record)
-            self._records.setdefault(number, []).append(record)
-            if pending.complete:
-                del self._pending[number]
-                trial = self._trials.finish(self._config.name, self._evaluated(pending))
-                self._all[number] = trial
-                self._learn(trial)
-                self._observer.finished(trial, self._records.pop(number))
-                ended.append(trial)
-        return ended
-
-    def _evaluated(self, pending: PendingTrial) -> Trial:
-        trial, faults = pending.trial, pending.faults()
-        done = replace(trial, readings=dict(pending.readings))
-        if faults:
-            fault = "; ".join(f"{device}: {reason}" for device, reason in faults.items())
-            return replace(done, state=TrialState.FAILED, fault=fault, finish_time=self._now_s())
-        return replace(self._evaluation.evaluated(done), finish_time=self._now_s())
-
     def _confirm(self, ranking: Sequence[str], front: Sequence[str]) -> None:
         """Measures the best again, alone and longer, until one is sure or the budget is spent; of a front, many."""
 
         def following() -> str | None:
-            done = self._in_order(TrialPhase.CONFIRM)
+            done = self._runner.ended(TrialPhase.CONFIRM)
             if front:
                 return next_of_front(front, done, self._config.confirming_count)
             return next_confirmation(ranking, done, self._keeps)
 
-        if self._latencies.hopeless_device:
+        if self._hopeless():
             return
         for begun in range(1, self._config.confirming_count + 1):
             text = following()
-            known = sum(one.phase is TrialPhase.CONFIRM for one in self._all.values())
+            known = self._runner.count(TrialPhase.CONFIRM)
             if text is None and known < begun:
                 return
             proposed = self._space.parse(text or ranking[0])
-            self._run_phase(TrialPhase.CONFIRM, max(begun, known), 1, lambda: proposed)  # noqa: B023
+            count = max(begun, known)
+            self._runner.run(TrialPhase.CONFIRM, count, lambda: proposed, given_up=self._hopeless)  # noqa: B023
+
+    def _hopeless(self) -> bool:
+        return bool(self._latencies.hopeless_device)
 
     def _keeps(self, confirmations: Sequence[Trial]) -> bool:
         reports = report_caps(self._config, confirmations)
@@ -310,7 +205,7 @@ class Search:
 
     def _take_reference(self) -> EarlierTrials:
         """Takes the measured reference as the scale of latencies, and what holds of the earlier trials on it."""
-        trial = self._all[0]
+        trial = self._runner[0]
         faults = {device: one.reason for device, one in trial.readings.items() if one.latency_ms is None}
         if trial.state is TrialState.FAILED or faults:
             raise UnavailableError(
@@ -322,20 +217,12 @@ class Search:
             self._reference_ms[device] = reading.latency_ms.value
         caps = limits(self._config, self._reference_ms)
         self._latencies = LearnedLatencies(self._space, self._config.devices, caps)
-        stored = self._in_order(TrialPhase.EARLIER)
+        stored = self._runner.ended(TrialPhase.EARLIER)
         earlier = EarlierTrials(self._config, self._space, stored, trial, self._reference_ms)
-        self._all.update({one.number: one for one in earlier.usable})
-        for one in self._in_order(TrialPhase.EARLIER, TrialPhase.REFERENCE, TrialPhase.SEARCH):
+        self._runner.take_in(earlier.usable)
+        for one in self._runner.ended(TrialPhase.EARLIER, TrialPhase.REFERENCE, TrialPhase.SEARCH):
             self._learn(one)
         return earlier
-
-    def _in_order(self, *phases: TrialPhase) -> list[Trial]:
-        """Ended trials of these phases, in the order they ended."""
-        ended = [one for one in self._all.values() if one.phase in phases and one.order >= 0]
-        return sorted(ended, key=lambda one: one.order)
-
-    def _under_evaluation(self) -> list[Architecture]:
-        return [self._space.parse(one.trial.architecture) for _, one in sorted(self._pending.items())]
 
     def _tell_earlier(self, strategy: Strategy, earlier: EarlierTrials) -> None:
         for trial in earlier.usable:
@@ -363,17 +250,10 @@ class Search:
     def _ranking(self, strategy: Strategy, outcomes: Sequence[Outcome], problem: Problem) -> tuple[str, ...]:
         if isinstance(strategy, Ranks):
             ranked = (self._space.format(one) for one in strategy.rank())
-            stopped = self._never_finished()
+            stopped = never_finished(self._runner.trials)
             return tuple(text for text in ranked if text not in stopped)
         text_of = {one.architecture.key: self._space.format(one.architecture) for one in outcomes}
         return tuple(text_of[key] for key in rank_observed(outcomes, problem.caps, problem.soft))
-
-    def _never_finished(self) -> set[str]:
-        """Architectures whose trainings were all ended early."""
-        texts: dict[TrialState, set[str]] = defaultdict(set)
-        for one in self._all.values():
-            texts[one.state].add(one.architecture)
-        return texts[TrialState.STOPPED] - texts[TrialState.FINISHED]
 
     def _front(
         self, outcomes: Sequence[Outcome], caps: Sequence[Cap], axes: Sequence[Cost]
@@ -385,8 +265,3 @@ class Search:
 
     def _rng(self, purpose: str, number: int) -> Random:
         return Random(f"{self._config.seed}/{purpose}/{number}")
-
-
-def _plain(text: str) -> str:
-    """``text`` with what a measurement id cannot hold replaced."""
-    return "".join(one if one.isalnum() or one in "._-" else "-" for one in text)

@@ -11,8 +11,8 @@ from fleetnas_controller.asking import default_statistic
 from fleetnas_controller.device_session import DeviceSettings, device_session
 from fleetnas_controller.measuring import Anchor, Measuring, Uploaded
 from fleetnas_controller.network_files import onnx_files
-from fleetnas_controller.search import NetworkFiles
 from fleetnas_controller.self_tests import SelfTestRecord
+from fleetnas_controller.trial_runner import NetworkFiles
 from fleetnas_latency.measurement import Measurement
 from fleetnas_latency.plan import Plan
 from fleetnas_latency.self_test import SelfTest, self_test

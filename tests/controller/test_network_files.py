@@ -7,7 +7,7 @@ import pytest
 
 from fleetnas_controller.jobs import Artifact, Device, DeviceState
 from fleetnas_controller.network_files import files_for, ncnn_files
-from fleetnas_controller.search import NetworkFiles
+from fleetnas_controller.trial_runner import NetworkFiles
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import FailedPreconditionError
