@@ -8,6 +8,11 @@ the whole), their sizes, or what each was measured to take alone; the last costs
 Without any network only blocks measured alone give milliseconds: their sum. The ceiling is the model after all the
 networks that may be measured. The noise that nobody can predict: how far two halves of a network's turns differ, and
 how far a network measured again in another batch lies from its mean.
+
+A network is faster in one process than in the next, probably by where its weights come to lie. With several pools of
+the same networks, each made by a process of its own, a model is made from one of them (by turns of the seed) and held
+against the mean of the others: how far it is from what a user sees on average, not from one process's luck.
+``single_gap`` is how far one measurement is from that mean.
 """
 
 __all__ = ["main"]
@@ -22,6 +27,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -34,6 +40,7 @@ from fleetnas_latency.few_shot.chain_structure import ChainStructure
 from fleetnas_latency.few_shot.few_shot_model import FewShotModel
 from fleetnas_latency.few_shot.robust_posterior import Believed
 from fleetnas_latency.few_shot.source_prior import believed_from_features, believed_from_prior
+from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _UNSEEN = 200
 _PRIORS = ("none", "features", "blocks")
@@ -46,8 +53,9 @@ Indices = NDArray[np.int64]
 class Bench:
     """Everything that seeds share."""
 
-    def __init__(self, pool: HostPool) -> None:
+    def __init__(self, pool: HostPool, true_ms: Floats) -> None:
         self._pool = pool
+        self._true_ms = true_ms
         self._structure = ChainStructure(pool.space)
         rows = self._structure.rows(pool.networks)
         found = [pool.blocks_ms.get(key, np.nan) for key in self._structure.entry_names]
@@ -95,10 +103,10 @@ class Bench:
     def _predicted(self, prior: str, measured: Indices, unseen: Indices) -> Floats:
         networks = [self._pool.networks[index] for index in unseen]
         predicted_ms = self._model(prior, measured).predict(networks).mean_ms
-        return np.asarray(np.abs(predicted_ms / self._pool.latency_ms[unseen] - 1.0))
+        return np.asarray(np.abs(predicted_ms / self._true_ms[unseen] - 1.0))
 
     def _errors(self, predicted_ms: Floats, unseen: Indices) -> Floats:
-        return np.asarray(np.abs(predicted_ms[unseen] / self._pool.latency_ms[unseen] - 1.0))
+        return np.asarray(np.abs(predicted_ms[unseen] / self._true_ms[unseen] - 1.0))
 
     def _model(self, prior: str, measured: Indices) -> FewShotModel:
         model = FewShotModel(self._structure, lambda: self._believed[prior])
@@ -111,22 +119,41 @@ class Bench:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    pool = read_host_pool(options.pool, options.space)
-    bench = Bench(pool)
+    pools = [read_host_pool(path, options.space) for path in options.pool]
+    truths = [_mean_of_others(pools, index) for index in range(len(pools))]
+    benches = [Bench(*one) for one in zip(pools, truths, strict=True)]
     counts = [int(one) for one in options.counts.split(",")]
     found: dict[tuple[str, str, int], list[Floats]] = {}
     for seed in range(options.seeds):
-        for prior, way, count, errors in bench.errors(seed, counts):
+        for prior, way, count, errors in benches[seed % len(benches)].errors(seed, counts):
             found.setdefault((prior, way, count), []).append(errors)
-    setting = {"pool": options.pool.stem, "space": options.space, "networks": len(pool.networks),
-               "blocks": bench.block_count, "seeds": options.seeds}  # fmt: skip
-    _print("halves_gap", 100.0 * pool.halves_gap, "%", setting, options)
-    _print("repeat_gap", 100.0 * pool.repeat_gap, "%", setting, options)
+    setting = {"pool": options.pool[0].stem, "space": options.space, "networks": len(pools[0].networks),
+               "blocks": benches[0].block_count, "seeds": options.seeds, "processes": len(pools)}  # fmt: skip
+    _print("halves_gap", 100.0 * median(one.halves_gap for one in pools), "%", setting, options)
+    _print("repeat_gap", 100.0 * median(one.repeat_gap for one in pools), "%", setting, options)
+    if len(pools) > 1:
+        gaps = [np.median(abs(one.latency_ms / true - 1.0)) for one, true in zip(pools, truths, strict=True)]
+        _print("single_gap", 100.0 * float(np.mean(gaps)), "%", setting, options)
     for (prior, way, count), errors in found.items():
         where = {**setting, "prior": prior, "choice": way, "measured": count}
         _print("median_error", 100.0 * float(np.median(errors, axis=1).mean()), "%", where, options)
         _print("within_10", 100.0 * float((np.array(errors) <= 0.1).mean()), "%", where, options)
     return 0
+
+
+def _mean_of_others(pools: Sequence[HostPool], index: int) -> Floats:
+    """Latencies of one pool's networks by the geometric mean of the other processes, at that pool's speed.
+
+    Its own where there is no other.
+    """
+    own_ms = pools[index].latency_ms
+    others = [one for position, one in enumerate(pools) if position != index]
+    if not others:
+        return own_ms
+    if any(one.networks != pools[index].networks for one in others):
+        raise InvalidArgumentError("the pools have different networks: make them with the same options.")
+    logs = np.mean([np.log(one.latency_ms) for one in others], axis=0)
+    return np.asarray(np.exp(logs + np.median(np.log(own_ms) - logs)))
 
 
 def _nothing(structure: ChainStructure, rows: Floats) -> Believed:
@@ -148,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pool", type=Path, required=True, help="what latency_pool.py measured")
+    parser.add_argument("--pool", type=Path, nargs="+", required=True, help="what latency_pool.py measured")
     parser.add_argument("--space", default="nas-bench-macro")
     parser.add_argument("--counts", default="0,10,15,20,30,50,100", help="networks measured")
     parser.add_argument("--seeds", type=int, default=10)
