@@ -5,7 +5,7 @@ SEARCH_ARGS ?=
 
 TARGET ?= x86_64
 
-.PHONY: search test check bench format proto runner page clean
+.PHONY: search test check bench format proto runner page wheel clean
 
 search: .venv/search.done  ## find a network 20 % faster than the reference on this machine's CPU
 	.venv/bin/fleetnas search --latency-drop 20% $(SEARCH_ARGS)
@@ -38,6 +38,10 @@ runner:  ## the native runner for TARGET=x86_64|aarch64|armv7, into build/runner
 
 page:  ## the page that makes any phone with a browser a device, into build/page
 	$(PYTHON) agents/page/build.py
+
+wheel: .venv/bin/pip  ## the package with its page, into dist; needs node and npm where the page is not built yet
+	$(PYTHON) agents/page/build.py --check 2> /dev/null || $(PYTHON) agents/page/build.py
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -1,7 +1,8 @@
 """Builds the page that makes a browser a device, into build/page. Needs node and npm; run it with any Python.
 
 ``python agents/page/build.py`` installs the pinned npm packages (their scripts are not run), bundles the page and
-puts the two runtimes beside it: ONNX Runtime Web's newest for browsers with SIMD, 1.18.0 for those without.
+puts the two runtimes beside it, ONNX Runtime Web's newest for browsers with SIMD and 1.18.0 for those without, and
+the licences of all of them.
 """
 
 __all__ = ["main"]
@@ -14,6 +15,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from notices import notices
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -30,6 +33,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
 }
 _PROTOCOL = 1
@@ -40,7 +44,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, default=CHECKOUT / "build" / "page", help="default: %(default)s"
     )
-    output: Path = parser.parse_args(argv).output.resolve()
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="build nothing; say in one line whether the page is absent or old",
+    )
+    arguments = parser.parse_args(argv)
+    output: Path = arguments.output.resolve()
+    if arguments.check:
+        reason = _why_not(output)
+        print(
+            reason or f"the page in '{output}' is of today's sources.",
+            file=sys.stderr if reason else sys.stdout,
+        )
+        return 1 if reason else 0
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             print(f"the page needs {tool} to be built: install node 18 or newer.", file=sys.stderr)
@@ -63,8 +80,24 @@ def main(argv: list[str] | None = None) -> int:
         shutil.copy(HERE / name, site / name)
     versions = {kind: _runtime(npm, site, kind) for kind in _RUNTIMES}
     (site / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
+    try:
+        (site / "licences.txt").write_text(notices(npm), encoding="utf-8")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     _write_list(output, site)
     return 0
+
+
+def _why_not(output: Path) -> str:
+    """Why the page cannot be handed on; empty where it can."""
+    try:
+        listed = json.loads((output / "files.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"no page in '{output}': build it with 'make page' (needs node)."
+    if listed.get("sources") == _sources():
+        return ""
+    return f"the page in '{output}' is of other sources: build it with 'make page' (needs node)."
 
 
 def _runtime(npm: Path, site: Path, kind: str) -> str:
@@ -94,9 +127,15 @@ def _write_list(output: Path, site: Path) -> None:
 
 
 def _sources() -> dict[str, str]:
-    """SHA-256 of what the page is made of, by path in the checkout: the controller tells by it that a page is old."""
+    """SHA-256 of what the page is made of, by path in the checkout.
+
+    The controller tells by it that a page is old, and no wheel is built with an old one.
+    """
     made_of = [*HERE.glob("src/*.js"), *(CHECKOUT / "protos" / "fleetnas_protos" / "v1").glob("*.proto")]
-    made_of += [HERE / name for name in ("index.html", "page.css", "bundle.mjs", "package-lock.json")]
+    made_of += HERE.glob("licences/*.txt")
+    made_of += [
+        HERE / name for name in ("index.html", "page.css", "bundle.mjs", "package-lock.json", "notices.py")
+    ]
     return {
         one.relative_to(CHECKOUT).as_posix(): hashlib.sha256(one.read_bytes()).hexdigest()
         for one in sorted(made_of)

@@ -8,7 +8,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fleetnas_controller.commands import access, accuracy, completion, device, latency, report, search, serve
+from fleetnas_controller.commands import (
+    access,
+    accuracy,
+    completion,
+    device,
+    export,
+    latency,
+    report,
+    search,
+    serve,
+)
 from fleetnas_search_spaces.errors import FleetNASError, InfeasibleError
 
 _LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
@@ -32,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fleetnas {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (search, serve, device, access, latency, accuracy, report, completion):
+    for module in (search, serve, device, access, latency, accuracy, report, export, completion):
         module.add_parsers(commands)
     parser.set_defaults(root=parser)
     return parser

@@ -12,6 +12,8 @@ from fleetnas_search_spaces.errors import FailedPreconditionError, NotFoundError
 
 _VARIABLE = "FLEETNAS_PAGE"
 _CHECKOUT = Path(__file__).resolve().parents[3]
+# Where hatch_build.py puts the page in a wheel.
+_PACKED = Path(__file__).resolve().parent / "built"
 _PROTOCOL = 1
 _HOME = "index.html"
 
@@ -46,15 +48,16 @@ def find_site(folder: Path | None = None) -> PageSite:
     """The built page.
 
     Args:
-        folder: None: the one in the environment's FLEETNAS_PAGE, or the checkout's ``build/page``.
+        folder: None: the one in the environment's FLEETNAS_PAGE; without it the checkout's ``build/page``, or the
+            one that came with an installed package.
 
     Raises:
         FailedPreconditionError: It is not built, or of other sources than those of this checkout.
     """
-    if folder is None:
-        named = os.environ.get(_VARIABLE)
-        folder = Path(named) if named else _CHECKOUT / "build" / "page"
+    folder = folder or _usual_folder()
     cure = f"build it with 'make page', or say where it is with {_VARIABLE}."
+    if folder == _PACKED:
+        cure = f"install a wheel that 'make wheel' built, or say where a page is with {_VARIABLE}."
     try:
         listed = json.loads((folder / "files.json").read_text(encoding="utf-8"))
         if listed["protocol"] != _PROTOCOL or not _is_of(listed.get("sources"), _CHECKOUT):
@@ -69,13 +72,23 @@ def find_site(folder: Path | None = None) -> PageSite:
         raise FailedPreconditionError(f"no page in '{folder}': {cure}") from error
 
 
+def _usual_folder() -> Path:
+    if named := os.environ.get(_VARIABLE):
+        return Path(named)
+    return _CHECKOUT / "build" / "page" if _in_checkout(_CHECKOUT) else _PACKED
+
+
+def _in_checkout(checkout: Path) -> bool:
+    return (checkout / "agents" / "page").is_dir()
+
+
 def _is_of(sources: dict[str, str] | None, checkout: Path) -> bool:
     """Whether the page was made of what is there now; where only the package is installed, nobody can tell.
 
     Args:
         sources: SHA-256 by path; None: built before this was noted.
     """
-    if not (checkout / "agents" / "page").is_dir():
+    if not _in_checkout(checkout):
         return True
     if sources is None:
         return False
