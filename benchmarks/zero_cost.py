@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show(f"tau_{name}", [tau], "", setting, options)
         _show(f"cpu_{name}", [seconds], "s", setting, options)
     for count in (int(one) for one in options.counts.split(",")):
-        found = [_taus(networks, truth, sources, count, seed) for seed in range(options.seeds)]
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        found = [_taus(networks, truth, sources, count, seed) for seed in seeds]
         for name in found[0]:
             _show(f"{name}@{count}", [one[name] for one in found], "", setting, options)
     return 0
@@ -81,11 +82,14 @@ def _taus(
     model, candidates = fit_accuracy_model(trainings, ["gaussian-process"], scores)
     plain = next(one for one in candidates if not one.scores)
     expected = [truth[one] for one in unseen]
+    without, chosen = (
+        float(kendalltau(one.predict(unseen).mean_percent, expected).statistic)
+        for one in (model.with_candidate(plain), model)
+    )
     return {
-        "tau_without": float(
-            kendalltau(model.with_candidate(plain).predict(unseen).mean_percent, expected).statistic
-        ),
-        "tau_chosen": float(kendalltau(model.predict(unseen).mean_percent, expected).statistic),
+        "tau_without": without,
+        "tau_chosen": chosen,
+        "tau_gained": chosen - without,
         "scores_kept": float(len(candidates[0].scores)),
     }
 
@@ -103,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--counts", default="20,50", help="trainings, comma-separated")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="file that keeps scores from one run to the next")
     parser.add_argument("--json", action="store_true", help="one JSON line for each figure")
     return parser

@@ -1,6 +1,6 @@
 """The accuracy of a trial, trained as far as the early-stop rule lets it go."""
 
-__all__ = ["Evaluation", "check_accuracy_source", "check_early_stop", "told_accuracy"]
+__all__ = ["Evaluation", "check_accuracy_source", "check_early_stop", "searched_accuracy", "told_accuracy"]
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from fleetnas_controller.trials import Trial, TrialPhase, TrialState
 from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, near_names
 from fleetnas_training.accuracy import Accuracy, AccuracySource, CurveSource
+from fleetnas_training.accuracy_source import accuracy_source
 from fleetnas_training.staged_training import RULES, Curve, StagedTraining
 from fleetnas_training.training_command import TrainingCommand
 
@@ -59,6 +60,15 @@ class Evaluation:
             accuracy_source=_source_text(accuracy),
             curve=curve,
         )
+
+
+def searched_accuracy(config: SearchConfig) -> AccuracySource:
+    """The source that a search names; its seed decides what a noisy table draws, so a resumed search draws the same.
+
+    Raises:
+        As ``accuracy_source``.
+    """
+    return accuracy_source(config.accuracy, seed=config.seed)
 
 
 def told_accuracy(trial: Trial) -> float | None:

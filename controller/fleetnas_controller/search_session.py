@@ -17,7 +17,7 @@ from fleetnas_controller.asking import default_statistic, device_selector, measu
 from fleetnas_controller.caps import limits, soft_limits
 from fleetnas_controller.chosen_statistics import choose_statistics
 from fleetnas_controller.credentials import find_credentials
-from fleetnas_controller.evaluation import check_accuracy_source
+from fleetnas_controller.evaluation import check_accuracy_source, searched_accuracy
 from fleetnas_controller.hopeless_caps import check_exact_caps
 from fleetnas_controller.jobs import Device, MeasurementRecord
 from fleetnas_controller.objectives import costs, worst_accuracy_percent
@@ -42,7 +42,6 @@ from fleetnas_search_spaces.errors import (
 )
 from fleetnas_search_spaces.registry import space as space_of
 from fleetnas_training.accuracy import AccuracySource
-from fleetnas_training.accuracy_source import accuracy_source
 
 if TYPE_CHECKING:
     from fleetnas_controller.client import FleetClient
@@ -148,7 +147,7 @@ class SearchSession:
         from fleetnas_latency.table import open_table
         from fleetnas_search_spaces.weights import WeightPool
 
-        space, accuracy = space_of(config.space), accuracy_source(config.accuracy)
+        space, accuracy = space_of(config.space), searched_accuracy(config)
         weights = WeightPool(self._settings.runs_dir / "weights")
         table = open_table(self._settings.runs_dir / "latency.db")
         recorder = TableRecorder(
@@ -293,7 +292,7 @@ def check_config(config: SearchConfig) -> None:
         NotFoundError, InvalidArgumentError, FailedPreconditionError: One of them cannot be used.
     """
     space = space_of(config.space)
-    check_accuracy_source(accuracy_source(config.accuracy), config, space)
+    check_accuracy_source(searched_accuracy(config), config, space)
     check_exact_caps(config, space)
     start_architectures(config, space)
     problem = Problem(

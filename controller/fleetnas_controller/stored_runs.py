@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fleetnas_controller.caps import limits, soft_limits
+from fleetnas_controller.evaluation import searched_accuracy
 from fleetnas_controller.outcomes import outcome_of, scaled_readings
 from fleetnas_controller.picks import choose_picks
 from fleetnas_controller.ranking import front_observed
@@ -23,7 +24,6 @@ from fleetnas_controller.trial_store import SqliteTrials
 from fleetnas_controller.warm_start import usable_here
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.registry import space as space_of
-from fleetnas_training.accuracy_source import accuracy_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class StoredRun:
         """Draws the report again."""
         from fleetnas_controller.report.write import write_report
 
-        space, accuracy = space_of(self.config.space), accuracy_source(self.config.accuracy)
+        space, accuracy = space_of(self.config.space), searched_accuracy(self.config)
         write_report(self.folder, space, accuracy, self.outcome, self.result)
 
     def _picks(self, device: str, count: int) -> list[dict[str, Any]]:

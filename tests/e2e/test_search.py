@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from fleetnas_controller.cli import main
+from fleetnas_search_spaces.registry import space
+from fleetnas_training.accuracy_source import accuracy_source
 
 
 def _arguments(table: Path, runs_dir: Path, *more: str) -> list[str]:
@@ -20,7 +22,8 @@ def _arguments(table: Path, runs_dir: Path, *more: str) -> list[str]:
     return [*start, *more]
 
 
-def _steps(runs_dir: Path) -> list[tuple[str, float]]:
+def _steps(runs_dir: Path) -> list[tuple[int, str, float | None, float]]:
+    """Of each trial its number, architecture, accuracy and latency over the anchor's."""
     from fleetnas_controller.storage import open_database
     from fleetnas_controller.trial_store import SqliteTrials
 
@@ -29,8 +32,13 @@ def _steps(runs_dir: Path) -> list[tuple[str, float]]:
     for trial in trials:
         reading = trial.readings["replay"]
         assert reading.ratio is not None
-        found.append((trial.architecture, reading.ratio.value))
+        found.append((trial.number, trial.architecture, trial.accuracy, reading.ratio.value))
     return found
+
+
+def _wait_for_store(runs_dir: Path) -> None:
+    while not (runs_dir / "one" / "store.db").exists():
+        time.sleep(0.05)
 
 
 def _search(table: Path, runs_dir: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
@@ -72,22 +80,23 @@ def test_search_measures_what_the_self_test_chose_and_says_so(
 def test_killed_search_resumes_to_the_result_of_an_unbroken_one(
     made_up_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ("--latency-drop", "20%", "--budget", "16", "--seed", "1")
+    noisy = "table:nas-bench-macro:single"
+    more = ("--latency-drop", "20%", "--budget", "16", "--seed", "1", "--accuracy", noisy)
     unbroken = _search(made_up_table, tmp_path / "whole", capsys, *more)
     broken, rng = tmp_path / "broken", random.Random(0)
     command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(made_up_table, broken, *more)]
-    begun = False
-    for _ in range(2):  # `benchmarks/kill_search.py` holds the full count
-        process = subprocess.Popen(
-            [*command, "--resume"] if begun else command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    for started in (command, [*command, "--resume"]):  # `benchmarks/kill_search.py` holds the full count
+        process = subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait_for_store(broken)
         time.sleep(rng.uniform(1.0, 2.5))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        begun = (broken / "one" / "store.db").exists()
-    resumed = _search(made_up_table, broken, capsys, *more, *(["--resume"] if begun else []))
+    resumed = _search(made_up_table, broken, capsys, *more, "--resume")
     assert resumed["found"] == unbroken["found"]
     assert _steps(broken) == _steps(tmp_path / "whole")
+    macro, drawn = space("nas-bench-macro"), accuracy_source(noisy, seed=1)
+    for number, architecture, accuracy, _ in _steps(broken):
+        assert accuracy == drawn.evaluate(macro.parse(architecture), number).value_percent
 
 
 @pytest.mark.parametrize(
@@ -288,8 +297,7 @@ def test_killed_search_ends_the_trainings_of_a_users_program_as_the_unbroken_one
     broken = tmp_path / "broken"
     command = [sys.executable, "-m", "fleetnas_controller.cli", *_arguments(made_up_table, broken, *more)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (broken / "one" / "store.db").exists():
-        time.sleep(0.05)
+    _wait_for_store(broken)
     time.sleep(4.0)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

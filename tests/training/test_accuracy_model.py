@@ -8,7 +8,7 @@ from fleetnas_search_spaces.choices import canonical_members
 from fleetnas_search_spaces.errors import InvalidArgumentError
 from fleetnas_search_spaces.registry import space
 from fleetnas_training.accuracy_model import fit_accuracy_model
-from fleetnas_training.accuracy_models.candidates import kendall_tau
+from fleetnas_training.accuracy_models.candidates import is_better, kendall_tau
 from fleetnas_training.accuracy_source import accuracy_source
 from fleetnas_training.trainings import Training, Trainings
 
@@ -52,15 +52,45 @@ def test_trained_architectures_are_known_better_than_others(tiny_space: SearchSp
     ).mean()
 
 
-def test_the_model_of_the_least_rank_loss_is_chosen(tiny_space: SearchSpace) -> None:
+def test_every_model_is_listed_the_chosen_one_first_the_others_by_rank_loss(tiny_space: SearchSpace) -> None:
     trained = _tiny(tiny_space)[::2]
     accuracies = [_percent(one) for one in trained]
-    _, candidates = fit_accuracy_model(
-        Trainings.of(tiny_space, trained, accuracies), [*_GP, "bayesian-ridge"]
-    )
-    losses = [one.judgement.rank_loss for one in candidates]
-    assert {one.family for one in candidates} == {"gaussian-process", "bayesian-ridge"}
+    data = Trainings.of(tiny_space, trained, accuracies)
+    model, candidates = fit_accuracy_model(data, ["boosting", *_GP, "bayesian-ridge"])
+    losses = [one.judgement.rank_loss for one in candidates[1:]]
+    assert {one.family for one in candidates} == {"gaussian-process", "bayesian-ridge", "boosting"}
     assert losses == sorted(losses)
+    chosen = model.with_candidate(candidates[0]).predict(trained)
+    assert np.array_equal(model.predict(trained).mean_percent, chosen.mean_percent)
+
+
+def test_gaussian_process_stays_where_another_model_is_better_by_luck(tiny_space: SearchSpace) -> None:
+    luck = 0
+    for seed in range(20):
+        trained = _tiny(tiny_space)
+        Random(seed).shuffle(trained)
+        noise = np.random.default_rng(seed).normal(0.0, 0.5, 14)
+        accuracies = [_percent(one) + more for one, more in zip(trained, noise, strict=False)]
+        data = Trainings.of(tiny_space, trained[:14], accuracies)
+        _, candidates = fit_accuracy_model(data, ["bayesian-ridge", *_GP])
+        process, ridge = sorted(candidates, key=lambda one: one.family != "gaussian-process")
+        luck += ridge.judgement.rank_loss < process.judgement.rank_loss
+        chosen = candidates[0].family
+        assert (chosen == "bayesian-ridge") is is_better(ridge, process)
+    assert luck > 2
+
+
+@pytest.mark.parametrize(("cheap_count", "expected"), [(12, ()), (24, ("12",))])
+def test_cheap_trainings_are_taken_in_by_default_where_they_know_more_networks(
+    tiny_space: SearchSpace, cheap_count: int, expected: tuple[str, ...]
+) -> None:
+    members = _tiny(tiny_space)
+    Random(3).shuffle(members)
+    dear = [Training(one, _percent(one), "200") for one in members[:12]]
+    cheap = [Training(one, _percent(one) - 5.0, "12") for one in members[:cheap_count]]
+    _, candidates = fit_accuracy_model(Trainings(tiny_space, (*dear, *cheap), ("12", "200")), _GP)
+    assert not is_better(candidates[1], candidates[0])
+    assert candidates[0].low == expected
 
 
 def test_cheap_trainings_of_more_networks_rank_better_where_they_agree(tiny_space: SearchSpace) -> None:

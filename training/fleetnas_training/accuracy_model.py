@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_training.accuracy_models.calibration import SIGMAS_90
-from fleetnas_training.accuracy_models.candidates import Candidate, fit_candidate
-from fleetnas_training.accuracy_models.families import chosen_families, family_named
+from fleetnas_training.accuracy_models.candidates import Candidate, best_candidate, fit_candidate
+from fleetnas_training.accuracy_models.families import FAMILIES, chosen_families, family_named
 from fleetnas_training.accuracy_models.inputs import Inputs, Scores
 from fleetnas_training.accuracy_models.process import GAUSSIAN_PROCESS
 from fleetnas_training.accuracy_models.stage import Observations, Stage, fit_low_stage, fit_rho, restore_stage
@@ -85,14 +85,19 @@ class AccuracyModel:
 def fit_accuracy_model(
     trainings: Trainings, families: Sequence[str] = (), scores: Scores | None = None
 ) -> tuple[AccuracyModel, tuple[Candidate, ...]]:
-    """Fits every family, with and without cheaper fidelities and scores, and takes that of the least rank loss.
+    """Fits every family, with and without cheaper fidelities and scores, and chooses one by its ranks.
+
+    The default stays unless another one ranks better by one standard error: with few trainings, the least rank loss
+    of several is luck. It is the first family, with the scores that lower the rank loss of a Gaussian process at all,
+    and with the cheaper fidelities where these know networks that the dearest does not; of networks known to both,
+    they say little more. See benchmarks/README.md for what that is worth.
 
     Args:
         families: Names; without any, all that are installed.
         scores: To be inputs too where they help.
 
     Returns:
-        The chosen model, and all that competed, the chosen one first.
+        The chosen model, and all that competed: the chosen one first, the others by their rank loss.
 
     Raises:
         As ``chosen_families``.
@@ -138,8 +143,18 @@ class _Fitting:
             for kept in dict.fromkeys(((), self._useful(ground, own_rho)))
             for family in chosen_families(families)
         ]
-        order = tuple(sorted(found, key=lambda one: one.judgement.rank_loss))
-        return self._alone(order[0]), order
+        chosen = best_candidate(self._default(found), found)
+        order = sorted(found, key=lambda one: (one is not chosen, one.judgement.rank_loss))
+        return self._alone(chosen), tuple(order)
+
+    def _default(self, found: Sequence[Candidate]) -> Candidate:
+        """See ``fit_accuracy_model``."""
+        *below, top = (
+            {one.architecture for one in self._trainings.at(level)} for level in self._trainings.levels
+        )
+        rests_on_low = bool(set().union(*below) - top)
+        grounded = [one for one in found if bool(one.low) is rests_on_low]
+        return min(grounded, key=lambda one: (-len(one.scores), tuple(FAMILIES).index(one.family)))
 
     def _alone(self, chosen: Candidate) -> AccuracyModel:
         """The model with the scores that it knows and no others, which would only cost."""

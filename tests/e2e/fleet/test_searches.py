@@ -1,6 +1,8 @@
 """Searches and latencies over the wire, with a real controller and a replayed device."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleetnas_controller.cli import main
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.operator import operator_token
 from fleetnas_controller.search_config import SearchConfig
@@ -19,6 +22,7 @@ from fleetnas_search_spaces.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    PermissionDeniedError,
     ResourceExhaustedError,
 )
 
@@ -148,6 +152,47 @@ def test_controller_runs_a_search_and_its_table_answers(served: Any, replaying: 
         client.predict_latencies(["22222222"], space="nas-bench-macro", device="none")
     with pytest.raises(InvalidArgumentError, match="architectures"):
         client.predict_latencies([], space="nas-bench-macro", device="a")
+
+
+def test_controller_runs_no_training_program_for_a_client(served: Any, tmp_path: Path) -> None:
+    program = f"training:touch {tmp_path / 'ran'}"
+    with pytest.raises(
+        PermissionDeniedError, match=r"run 'fleetnas search --controller ADDR' where the program is"
+    ):
+        served.client.create_search(SearchConfig(**{**_fields(RUN), "accuracy": program}))
+    assert served.client.list_searches() == ()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_search_through_a_controller_runs_the_training_program_itself(
+    served: Any, replaying: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replaying(served)
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import os, pathlib, sys\n"
+        f"pathlib.Path({str(tmp_path / 'parents')!r}).open('a').write(f'{{os.getppid()}}\\n')\n"
+        "print('epoch 1/1 accuracy', 60 + int(sys.argv[1][0]))\n"
+    )
+    words = _lent(served, tmp_path, f"training:{sys.executable} {program}")
+    assert main([*words, "--max-latency-ms", "100", "--budget", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["found"]["accuracy"] >= 60.0
+    assert set((tmp_path / "parents").read_text().split()) == {str(os.getpid())}
+
+
+def test_missing_training_program_is_refused_before_the_controller_is_asked(
+    served: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(_lent(served, tmp_path, "training:no-such-program x")) == 1
+    assert "no program 'no-such-program'" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def _lent(served: Any, folder: Path, accuracy: str) -> list[str]:
+    """A search here, on the controller's device."""
+    fleet = ["--controller", served.address, "--data-dir", str(served.data_dir), "--device", "a"]
+    own = ["--runs-dir", str(folder / "runs"), "--name", "lent", "--strategy", "random", "--json"]
+    return ["search", *fleet, *own, "--accuracy", accuracy]
 
 
 def test_search_that_cannot_go_on_says_why(served: Any, replaying: Any) -> None:

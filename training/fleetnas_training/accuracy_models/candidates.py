@@ -1,7 +1,16 @@
 """Accuracy models that compete for the same trainings."""
 
-__all__ = ["Candidate", "Judgement", "fit_candidate", "kendall_tau"]
+__all__ = [
+    "Candidate",
+    "Judgement",
+    "agreements",
+    "best_candidate",
+    "fit_candidate",
+    "is_better",
+    "kendall_tau",
+]
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +57,7 @@ class Candidate:
         family: Name of its family.
         low: Names of the cheaper fidelities it rests on.
         scores: Names of the scores among its inputs.
+        agreements: Of each network with all others, shape ``(networks,)``; their mean is ``judgement.tau``.
     """
 
     family: str
@@ -55,6 +65,7 @@ class Candidate:
     scores: tuple[str, ...]
     stage: Stage
     judgement: Judgement
+    agreements: Floats
 
     @property
     def name(self) -> str:
@@ -81,22 +92,49 @@ def fit_candidate(
     misses = np.abs(seen.values - held.mean) / np.sqrt(held.variance)
     zeros = np.zeros(len(seen.values))
     truth, predicted = percent_of(seen.values, zeros)[0], percent_of(held.mean, zeros)[0]
+    agreed = agreements(_by_network(seen, seen.values), _by_network(seen, held.mean))
     judgement = Judgement(
-        kendall_tau(_by_network(seen, seen.values), _by_network(seen, held.mean)),
+        float(agreed.mean()),
         float(np.abs(truth - predicted).mean()),
         float((misses <= SIGMAS_90).mean()),
         calibrated_coverage(misses),
         conformal_sigmas(misses),
     )
-    return Candidate(family.name, low, scores, stage, judgement)
+    return Candidate(family.name, low, scores, stage, judgement, agreed)
+
+
+def is_better(one: Candidate, other: Candidate) -> bool:
+    """Whether one model ranks better than another by more than one standard error of the difference.
+
+    Both were judged on the same networks, so what makes a network hard for both cancels. Tau is a mean over pairs,
+    whose standard error is twice that of the networks' own means.
+
+    Source: Hoeffding, "A class of statistics with asymptotically normal distribution", Annals of Mathematical
+    Statistics 19 (1948); for the rule, Breiman et al., "Classification and Regression Trees" (1984).
+    """
+    gains = one.agreements - other.agreements
+    error = 2.0 * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return float(gains.mean()) > error
+
+
+def best_candidate(default: Candidate, candidates: Sequence[Candidate]) -> Candidate:
+    """The one of the least rank loss of those that are better than the default; the default where none is."""
+    better = [one for one in candidates if is_better(one, default)]
+    return min(better, key=lambda one: one.judgement.rank_loss, default=default)
 
 
 def kendall_tau(left: Floats, right: Floats) -> float:
     """Kendall's tau-b of two rankings of the same things; 0 when one of them ranks nothing."""
+    return float(agreements(left, right).mean())
+
+
+def agreements(left: Floats, right: Floats) -> Floats:
+    """What each thing adds to tau-b, which is their mean."""
     first = np.sign(left[:, None] - left[None, :])
     second = np.sign(right[:, None] - right[None, :])
     scale = float(np.sqrt(np.abs(first).sum() * np.abs(second).sum()))
-    return float((first * second).sum()) / scale if scale else 0.0
+    agreed: Floats = len(left) * (first * second).sum(axis=1) / (scale or 1.0)
+    return agreed
 
 
 def _by_network(seen: Observations, values: Floats) -> Floats:
