@@ -1,14 +1,17 @@
-"""From starting a controller to the first latency of a MobileNetV2: the host, a phone's and a board's stand-in.
+"""From starting a controller to the first latency of a MobileNetV2: the host, and stand-ins for what is held in hand.
 
 ``benchmarks/first_number.py [--runs N] [--jobs N] [--json]``. Needs what the tests of stand-ins need: adb, sshd and
-the native runner (``make runner TARGET=x86_64``). A stand-in speaks the device's real protocol to the real agent and
-runs the network on this machine: its times are those of FleetNAS and of the link's software, of no cable or device.
+the native runner (``make runner TARGET=x86_64``), Chromium and the page (``make page``). A stand-in speaks the
+device's real protocol to the real agent and runs the network on this machine: its times are those of FleetNAS and of
+the link's software, of no cable or device. Chromium without SIMD stands in for an old iPhone, with it for a phone of
+today.
 
 Figures, each the median over the runs: ``controller_s`` until the controller answers; ``joined_s`` from then until
-the agent is online, which for phones and boards includes pushing the runner; ``number_s`` from asking until the
-result, upload and all; ``first_number_s`` all together; ``payload_bytes`` of the job's files, which travel to the
-agent and from there to a device; ``overhead_ms`` of a further measurement of the same network, all but
-warming up and sampling.
+the agent is online, which for phones and boards includes pushing the runner, for pages starting the browser and
+downloading the page; ``number_s`` from asking until the result, upload and all; ``first_number_s`` all together;
+``payload_bytes`` of the job's files, which travel to the agent and from there to a device; ``once_bytes`` of what
+travels to a device once (runner, page and its runtime as compressed); ``overhead_ms`` of a further measurement of the
+same network, all but warming up and sampling.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +30,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pages import browser_command, payload_bytes
+
+from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import DeviceState, MeasurementRequest, MeasurementState, ModelFile
 from fleetnas_controller.operator import operator_token
@@ -37,7 +44,7 @@ from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
 
 STAND_INS = Path(__file__).parents[1] / "tests" / "stand_ins"
-KINDS = ("host", "adb", "ssh")
+KINDS = ("host", "adb", "ssh", "page-simd", "page-nosimd")
 # One length for all: what differs is what lies around the sampling.
 PLAN = Plan(min_duration_s=1.0, max_duration_s=1.0, warmup_min_s=0.2, warmup_cap_s=0.2, anchor_share=0.0)
 WAIT_S = 60.0
@@ -55,7 +62,7 @@ def main() -> int:
     for kind in args.kinds.split(","):
         runs = []
         for _ in range(args.runs):
-            with tempfile.TemporaryDirectory() as folder, _device(kind, Path(folder)) as options:
+            with tempfile.TemporaryDirectory() as folder, device_options(kind, Path(folder)) as options:
                 runs.append(_run(kind, Path(folder), options, args.jobs))
         for name in runs[0]:
             figure = {
@@ -72,50 +79,70 @@ def main() -> int:
 
 def _run(kind: str, folder: Path, options: list[str], job_count: int) -> dict[str, float]:
     begin_s = time.monotonic()
+    pages = ("--pages", "127.0.0.1:0") if _is_page(kind) else ()
     with _process("fleetnas_controller.cli", "serve", "--data-dir", str(folder / "fleet"), "--listen",
-                  "127.0.0.1:0", "--health-interval", "off", log=folder / "controller.log"):  # fmt: skip
+                  "127.0.0.1:0", "--health-interval", "off", *pages, log=folder / "controller.log"):  # fmt: skip
         address = _until(lambda: _address(folder / "controller.log"), "the controller listens")
         with FleetClient(address, operator_token(folder / "fleet"), patience_s=WAIT_S) as client:
-            token = client.create_join_token(device_id="d", use_count=1).secret
+            token = client.create_join_token(device_id="d", use_count=1, page=_is_page(kind))
             served_s = time.monotonic()
             agent = ("fleetnas_agents.cli", "--controller", address, "--state-dir", str(folder / "agent"))
-            with _process(*agent, *options, log=folder / "agent.log", FLEETNAS_TOKEN=token):
+            with (
+                _browser(kind, folder, token.page_url)
+                if _is_page(kind)
+                else _process(*agent, *options, log=folder / "agent.log", FLEETNAS_TOKEN=token.secret)
+            ):
                 _until(lambda: _online(client), "the agent is online")
                 joined_s = time.monotonic()
-                _measure(client, kind, folder, "first")
+                payload = _files(client, kind, folder)
+                _measure(client, kind, payload, "first")
                 number_s = time.monotonic()
                 overheads_ms = [_overhead_ms(client, kind, folder, index) for index in range(job_count)]
-    cache = (folder / "agent" / "cache").iterdir()
     return {
         "controller_s": served_s - begin_s,
         "joined_s": joined_s - served_s,
         "number_s": number_s - joined_s,
         "first_number_s": number_s - begin_s,
-        "payload_bytes": float(sum(one.stat().st_size for one in cache)),
+        "payload_bytes": float(sum(one.size_bytes for one in payload)),
+        "once_bytes": float(_once_bytes(kind)),
         "overhead_ms": median(overheads_ms),
     }
 
 
+def _is_page(kind: str) -> bool:
+    return kind.startswith("page-")
+
+
+def _once_bytes(kind: str) -> int:
+    if kind == "host":
+        return 0
+    return payload_bytes(kind) if _is_page(kind) else find_runner(None, "x86_64").stat().st_size
+
+
 def _overhead_ms(client: FleetClient, kind: str, folder: Path, index: int) -> float:
     begin_s = time.monotonic()
-    raw = _measure(client, kind, folder, f"again-{index}").raw
+    raw = _measure(client, kind, _files(client, kind, folder), f"again-{index}").raw
     return (time.monotonic() - begin_s - raw.warmup_duration_s - raw.sampling_duration_s) * 1e3
 
 
-def _measure(client: FleetClient, kind: str, folder: Path, name: str) -> Any:
+def _files(client: FleetClient, kind: str, folder: Path) -> tuple[ModelFile, ...]:
+    """Those of the network, uploaded; the one that is loaded comes first."""
     found = space("mobilenet-v2-paper")
     pool, graph = WeightPool(folder / "pool"), found.graph(found.reference)
-    if kind == "host":
-        onnx = emit_onnx(graph, pool, key="k", external=True)
-        entry, contents, shared = "net.onnx", {"net.onnx": onnx.model_bytes}, onnx.weight_files
-    else:
+    if kind in ("adb", "ssh"):
         ncnn = emit_ncnn(graph, pool, key="k", external=True)
-        texts = {"net.param": ncnn.param_text.encode(), "net.weights": ncnn.weights_text.encode()}
-        entry, contents, shared = "net.param", texts, ncnn.weight_files
+        contents = {"net.param": ncnn.param_text.encode(), "net.weights": ncnn.weights_text.encode()}
+        shared = ncnn.weight_files
+    else:
+        onnx = emit_onnx(graph, pool, key="k", external=True)
+        contents, shared = {"net.onnx": onnx.model_bytes}, onnx.weight_files
     stored = {path: client.put_artifact(content) for path, content in contents.items()}
     stored |= {one.name: client.put_artifact(one.path) for one in shared}
-    files = tuple(ModelFile(path, one.sha256, one.size_bytes) for path, one in stored.items())
-    created = client.create_measurement(MeasurementRequest(name, files, entry, plan=PLAN))
+    return tuple(ModelFile(path, one.sha256, one.size_bytes) for path, one in stored.items())
+
+
+def _measure(client: FleetClient, kind: str, files: tuple[ModelFile, ...], name: str) -> Any:
+    created = client.create_measurement(MeasurementRequest(name, files, files[0].path, plan=PLAN))
     records = client.wait_any([created.name], WAIT_S)
     if not records or records[0].state is not MeasurementState.DONE:
         raise SystemExit(f"first_number: {kind}: {records[0].fault if records else 'no result'}")
@@ -148,9 +175,25 @@ def _process(*command: str, log: Path, **environment: str) -> Iterator[None]:
 
 
 @contextmanager
-def _device(kind: str, folder: Path) -> Iterator[list[str]]:
+def _browser(kind: str, folder: Path, page_url: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        browser_command(folder / "profile", kind, page_url),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        # It starts processes of its own.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def device_options(kind: str, folder: Path) -> Iterator[list[str]]:
     """The agent's options for a device of that kind, with its stand-in where it needs one."""
-    if kind == "host":
+    if kind not in ("adb", "ssh"):
         yield ["--driver", "host"]
         return
     devices, cable = _load("devices"), _load("cable").Cable

@@ -50,6 +50,7 @@ from fleetnas_search_spaces.builder import GraphBuilder
 from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FleetNASError, NotFoundError
+from fleetnas_search_spaces.graph import Graph
 from fleetnas_search_spaces.operators import Operator, OperatorKind
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
@@ -108,12 +109,7 @@ class Served:
                 "--state-dir", str(self._folder / "agent"),
             ]  # fmt: skip
         else:
-            command = [
-                str(shutil.which("chromium")), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                f"--user-data-dir={self._folder / kind}", *([_NO_SIMD] if kind == "page-nosimd" else []),
-                f"{token.page_url}&stand-in=chromium",
-            ]  # fmt: skip
+            command = browser_command(self._folder / kind, kind, token.page_url)
         process = subprocess.Popen(
             command,
             env=os.environ | {"FLEETNAS_TOKEN": token.secret},
@@ -194,6 +190,20 @@ def figures(served: Served, folder: Path, args: argparse.Namespace) -> Iterator[
         yield from ranks(served, folder, args.networks, args.rounds)
 
 
+def browser_command(profile: Path, kind: str, page_url: str) -> list[str]:
+    """A headless browser that opens a page's link; to be killed with the processes it starts.
+
+    Args:
+        kind: ``page-simd`` or ``page-nosimd``.
+    """
+    return [
+        str(shutil.which("chromium")), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={profile}", *([_NO_SIMD] if kind == "page-nosimd" else []),
+        f"{page_url}&stand-in=chromium",
+    ]  # fmt: skip
+
+
 def payload_bytes(kind: str) -> int:
     """What a browser downloads before its first job, compressed as it is served."""
     runtime = kind.removeprefix("page-")
@@ -202,11 +212,16 @@ def payload_bytes(kind: str) -> int:
     return sum(path.with_name(f"{path.name}.gz").stat().st_size for path in sent)
 
 
-def trivial_network(client: FleetClient) -> tuple[str, tuple[ModelFile, ...]]:
+def trivial_graph() -> Graph:
+    """Loaded and run in next to no time."""
     builder = GraphBuilder(8)
     with builder.block(Operator(OperatorKind.LINEAR, 3, 4, 1, bias=True), "head"):
         builder.linear("head", builder.global_average_pool("pool", builder.input), 4)
-    stored = client.put_artifact(emit_onnx(builder.build(), WeightPool(None), key="trivial").model_bytes)
+    return builder.build()
+
+
+def trivial_network(client: FleetClient) -> tuple[str, tuple[ModelFile, ...]]:
+    stored = client.put_artifact(emit_onnx(trivial_graph(), WeightPool(None), key="trivial").model_bytes)
     return "net.onnx", (ModelFile("net.onnx", stored.sha256, stored.size_bytes),)
 
 
