@@ -56,6 +56,7 @@ class Agent:
     """One device's link to the fleet.
 
     Args:
+        description: What ``driver`` says of its device.
         join: What ``fleetnas device token`` printed; empty when the state holds a credential already.
         link: What messages pass through; the wire as it is unless given.
     """
@@ -63,6 +64,7 @@ class Agent:
     def __init__(
         self,
         driver: Driver,
+        description: DeviceDescription,
         state: AgentState,
         settings: AgentSettings,
         join: JoinText = _NO_TOKEN,
@@ -71,8 +73,8 @@ class Agent:
         self._state = state
         self._settings = settings
         self._link = link or DirectLink()
-        self._description: DeviceDescription = driver.describe()
-        self._membership = Membership(state, settings.controller, join, settings.device_id, self._description)
+        self._description = description
+        self._membership = Membership(state, settings.controller, join, settings.device_id, description)
         self._work = Work(driver, state, self._download, self._offer)
         self._channel: aio.Channel | None = None
         self._outbox: asyncio.Queue[fleet_pb2.AgentMessage] = asyncio.Queue()

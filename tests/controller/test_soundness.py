@@ -133,6 +133,11 @@ def _extend(name: str, count: int) -> Change:
     return change
 
 
+def _estimate(name: str, value: float) -> Change:
+    wrong = measurement_pb2.Estimate(value=value, high=1.01 * value)
+    return lambda result: getattr(result, name).MergeFrom(wrong)
+
+
 WRONG: dict[str, tuple[Change, str]] = {
     "no run": (lambda one: one.raw.candidate.Clear(), "no run"),
     "a run without its CPU time": (lambda one: one.raw.candidate.cpu_ms.pop(), "60 runs, 59 CPU times"),
@@ -148,8 +153,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "runs longer than the attempt": (
         lambda one: setattr(one.raw.candidate, "inner_count", 6000), "all runs together is 720",
     ),
-    "another latency than its runs": (lambda one: one.estimate.MergeFrom(measurement_pb2.Estimate(value=2.01, high=2.02)), "its runs say"),
-    "another ratio than its runs": (lambda one: one.ratio.MergeFrom(measurement_pb2.Estimate(value=2.1, high=2.2)), "its runs say"),
+    "another latency than its runs": (_estimate("estimate", 2.01), "its runs say"),
+    "another ratio than its runs": (_estimate("ratio", 2.1), "its runs say"),
     "an interval beside its value": (lambda one: setattr(one.estimate, "low", 2.0001), "in 2.0001 to"),
     "another headline than was asked for": (lambda one: setattr(one, "statistic", 2), "was asked for"),
     "companions of companions": (
