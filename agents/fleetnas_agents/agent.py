@@ -18,6 +18,7 @@ from fleetnas_agents.driver import Driver
 from fleetnas_agents.jobs import DeviceDescription, MeasureError
 from fleetnas_agents.link import DirectLink, Link, LinkLostError
 from fleetnas_agents.membership import Membership
+from fleetnas_agents.patience import patiently
 from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import description_to_pb, job_of, lease_of, lease_to_pb
 from fleetnas_agents.work import Work
@@ -56,6 +57,7 @@ class Agent:
     """One device's link to the fleet.
 
     Args:
+        description: What ``driver`` says of its device.
         join: What ``fleetnas device token`` printed; empty when the state holds a credential already.
         link: What messages pass through; the wire as it is unless given.
     """
@@ -63,6 +65,7 @@ class Agent:
     def __init__(
         self,
         driver: Driver,
+        description: DeviceDescription,
         state: AgentState,
         settings: AgentSettings,
         join: JoinText = _NO_TOKEN,
@@ -71,8 +74,8 @@ class Agent:
         self._state = state
         self._settings = settings
         self._link = link or DirectLink()
-        self._description: DeviceDescription = driver.describe()
-        self._membership = Membership(state, settings.controller, join, settings.device_id, self._description)
+        self._description = description
+        self._membership = Membership(state, settings.controller, join, settings.device_id, description)
         self._work = Work(driver, state, self._download, self._offer)
         self._channel: aio.Channel | None = None
         self._outbox: asyncio.Queue[fleet_pb2.AgentMessage] = asyncio.Queue()
@@ -80,12 +83,14 @@ class Agent:
         self._lease_s = 10.0
         self._heartbeat_s = 2.0
         self._welcomed = asyncio.Event()
+        self._was_welcome = False
 
     async def run(self) -> None:
         """Serves until cancelled.
 
         Raises:
             PermissionDeniedError: The controller refuses this agent, and there is no token to enrol it with.
+            FailedPreconditionError: One of them encrypts and the other does not, or they are of two fleets.
             InvalidArgumentError: It cannot enrol under this id, or not at this address.
         """
         watchdog = asyncio.create_task(self._watch_lease())
@@ -124,6 +129,8 @@ class Agent:
         except aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.INVALID_ARGUMENT and not membership.joined:
                 raise InvalidArgumentError(str(error.details())) from error
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return await self._unanswered(error)
             if error.code() not in _REFUSED:
                 return f"{error.code().name}: {error.details()}"
             if not membership.leave():
@@ -133,6 +140,18 @@ class Agent:
             return f"the credential no longer holds ({error.details()}); enrolling again"
         finally:
             self._channel = None
+
+    async def _unanswered(self, error: aio.AioRpcError) -> str:
+        """Why nobody answers; raises FailedPreconditionError where no later try helps.
+
+        An agent that was welcome here before waits: whoever set the controller up otherwise may notice.
+        """
+        wrong = await patiently(self._membership.misunderstanding)
+        if not wrong:
+            return f"{error.code().name}: {error.details()}"
+        if not self._was_welcome:
+            raise FailedPreconditionError(wrong) from error
+        return wrong
 
     async def _talk(self, call: Any) -> str:
         self._outbox = asyncio.Queue()
@@ -183,6 +202,7 @@ class Agent:
             self._heartbeat_s = message.welcome.heartbeat_interval.ToNanoseconds() / 1e9
             self._lease_s = message.welcome.lease_duration.ToNanoseconds() / 1e9
             self._welcomed.set()
+            self._was_welcome = True
             _log.info("connected as %s", message.welcome.device)
         elif kind == "assignment":
             await self._take(message.assignment)

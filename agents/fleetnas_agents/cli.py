@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from fleetnas_agents.drivers.shell_options import (
     make_shell_driver,
     rehearse_shell_driver,
 )
+from fleetnas_agents.patience import patiently
 from fleetnas_search_spaces.errors import FleetNASError, InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.logs import LOG_FORMATS, LOG_LEVELS, set_up_logging
 
@@ -195,8 +196,26 @@ async def _run(args: argparse.Namespace) -> None:
         await run_devices(replay_settings(args, labels), settings, args.state_dir, _join_text(args))
         return
     state = AgentState(args.state_dir)
-    with state.held(), clocks(args):
-        await Agent(_driver(args, labels), state, settings, _join_text(args)).run()
+    join, driver = _join_text(args), _driver(args, labels)
+    with state.held():
+        async with _held_clocks(args):
+            description = await patiently(driver.describe)
+            await Agent(driver, description, state, settings, join).run()
+
+
+@contextlib.asynccontextmanager
+async def _held_clocks(args: argparse.Namespace) -> AsyncIterator[None]:
+    """``clocks``; a stop is heard while the device is looked for."""
+    holding = clocks(args)
+    await patiently(holding.__enter__, lambda entered: _let_go(holding))
+    try:
+        yield
+    finally:
+        _let_go(holding)
+
+
+def _let_go(holding: contextlib.AbstractContextManager[None]) -> None:
+    holding.__exit__(None, None, None)
 
 
 def _driver(args: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> Driver:

@@ -22,6 +22,7 @@ from fleetnas_agents.state import AgentState
 from fleetnas_agents.wire import description_to_pb
 from fleetnas_protos.identity import Identity
 from fleetnas_protos.join import CONTROLLER_NAME, JoinText
+from fleetnas_protos.speech import Speech, heard_at
 from fleetnas_protos.v1 import fleet_pb2, fleet_pb2_grpc
 from fleetnas_search_spaces.errors import InvalidArgumentError, PermissionDeniedError, ResourceExhaustedError
 
@@ -76,6 +77,31 @@ class Membership:
         self.state.forget_credential()
         return True
 
+    def misunderstanding(self) -> str:
+        """Why controller and agent cannot understand each other, and the cure; empty where another try may help.
+
+        Call it when nobody seems to answer. Blocks for some seconds at most.
+        """
+        identity = self.state.identity
+        if self.joined:
+            what, address = "this agent's credential", self.controller
+            authority_pem = identity.authority_pem.decode("ascii") if identity is not None else ""
+        else:
+            what, authority_pem = "the join token", self.join.authority_pem
+            address = self._enrolling_address if authority_pem else self.controller
+        heard = heard_at(address, authority_pem)
+        cure = (
+            "check --controller, or join the fleet there with a token of its own ('fleetnas device token') and "
+            "another --state-dir."
+        )
+        if heard is Speech.FOREIGN:
+            return f"{address} belongs to another fleet than {what}: {cure}"
+        if heard is Speech.PLAIN and authority_pem:
+            return f"{address} does not encrypt, and {what} is of a fleet that does: {cure}"
+        if heard is Speech.ENCRYPTED and not authority_pem:
+            return f"{address} is encrypted, and {what} is of a fleet that is not: {cure}"
+        return ""
+
     async def connect(self) -> aio.Channel:
         """A channel as a member, after joining where that is still to do.
 
@@ -105,6 +131,10 @@ class Membership:
                     _log.warning("the certificate could not be renewed yet: %s", reason)
             await asyncio.sleep(_RENEWAL_CHECK_S)
 
+    @property
+    def _enrolling_address(self) -> str:
+        return f"{self.controller.rpartition(':')[0]}:{self.join.port}"
+
     async def _join(self) -> None:
         if not self.join.secret:
             raise PermissionDeniedError(
@@ -127,8 +157,7 @@ class Membership:
 
     async def _join_encrypted(self, request: fleet_pb2.EnrollRequest) -> fleet_pb2.EnrollResponse:
         key_pem, request.certificate_request_pem = new_key_and_request()
-        authority_pem = self.join.authority_pem
-        address = f"{self.controller.rpartition(':')[0]}:{self.join.port}"
+        authority_pem, address = self.join.authority_pem, self._enrolling_address
         with self.state.room_for_identity() as keep:
             async with self._secure(address, enrolling_credentials(authority_pem)) as channel:
                 answer: fleet_pb2.EnrollResponse = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(

@@ -14,7 +14,6 @@ from fleetnas_controller.leases import LeaseKey
 from fleetnas_controller.retries import FleetSettings
 from fleetnas_controller.sessions import Session, SessionHub
 from fleetnas_controller.wire import outcome_of_report, record_from_pb
-from fleetnas_latency.target import Target
 from fleetnas_protos.v1 import fleet_pb2
 from fleetnas_search_spaces.errors import DeadlineExceededError, InvalidArgumentError
 
@@ -128,8 +127,8 @@ class AgentSessions:
         lease = _key(report.lease)
         acknowledgement = fleet_pb2.Acknowledgement(lease=report.lease)
         try:
-            target = record_from_pb(report.target, Target) if report.HasField("target") else None
-            answer = self._fleet.report(device, lease, outcome_of_report(report), target)
+            outcome, target = outcome_of_report(report)
+            answer = self._fleet.report(device, lease, outcome, target)
         except InvalidArgumentError as error:
             # The agent drops it, so that one broken report does not end every session; the lease runs out.
             acknowledgement.reason = str(error)

@@ -12,7 +12,8 @@ from fleetnas_controller.credentials import CREDENTIALS_VARIABLE, Credentials
 from fleetnas_controller.listening import parse_address
 from fleetnas_controller.wire import OURS, error_of_status
 from fleetnas_protos.join import CONTROLLER_NAME
-from fleetnas_search_spaces.errors import FailedPreconditionError, UnavailableError
+from fleetnas_protos.speech import Speech, heard_at
+from fleetnas_search_spaces.errors import FailedPreconditionError, PermissionDeniedError, UnavailableError
 
 CALL_S = 20.0
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -43,7 +44,9 @@ class Connection:
         self._address = address
         self._patience_s = patience_s
         self._answered = False
-        self._encrypted = credentials.identity is not None
+        identity = credentials.identity
+        self._encrypted = identity is not None
+        self._authority_pem = identity.authority_pem.decode("ascii") if identity is not None else ""
         self.metadata = () if self._encrypted else (("authorization", f"Bearer {credentials.token}"),)
         self.channel = _channel(address, credentials)
 
@@ -86,13 +89,32 @@ class Connection:
     def error_of(self, error: grpc.RpcError) -> Exception:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE and not _is_from_servicer(error):
-            how, hint = ("in plain text", "without --tls on")
-            if self._encrypted:
-                how, hint = ("with encryption", "encrypted, and does the certificate still hold")
-            return UnavailableError(
-                f"no controller answers at {self._address} {how}. Is 'fleetnas serve' running there, {hint}?"
-            )
+            return self._unanswered()
         return error_of_status(code, details)
+
+    def _unanswered(self) -> Exception:
+        heard = heard_at(self._address, self._authority_pem)
+        if heard is Speech.ENCRYPTED and not self._encrypted:
+            return FailedPreconditionError(
+                f"the controller at {self._address} encrypts, and an operator's token goes to one that does not: "
+                f"give its --data-dir, or set {CREDENTIALS_VARIABLE} to a file of 'fleetnas access grant'."
+            )
+        if heard is Speech.PLAIN and self._encrypted:
+            return FailedPreconditionError(
+                f"the controller at {self._address} does not encrypt, and these credentials are of one that does: "
+                f"give its own --data-dir, unset {CREDENTIALS_VARIABLE}, or start it with --tls on."
+            )
+        if heard is Speech.FOREIGN:
+            return PermissionDeniedError(
+                f"the controller at {self._address} is of another fleet than these credentials: check the address, "
+                f"or set {CREDENTIALS_VARIABLE} to a file of 'fleetnas access grant' of that fleet."
+            )
+        how, hint = "in plain text", "without --tls on"
+        if self._encrypted:
+            how, hint = "with encryption", "encrypted, and does the certificate still hold"
+        return UnavailableError(
+            f"no controller answers at {self._address} {how}. Is 'fleetnas serve' running there, {hint}?"
+        )
 
 
 def _channel(address: str, credentials: Credentials) -> grpc.Channel:

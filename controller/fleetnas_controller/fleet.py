@@ -25,9 +25,10 @@ from fleetnas_controller.leases import Acknowledgement, LeaseKey
 from fleetnas_controller.listeners import FleetListener
 from fleetnas_controller.retries import FleetSettings, after_fault
 from fleetnas_controller.scheduler import MeasurementQueue, assign
+from fleetnas_controller.soundness import check_result
 from fleetnas_latency.measurement import Measurement, Verdict
 from fleetnas_latency.target import Target
-from fleetnas_search_spaces.errors import AlreadyExistsError, PermissionDeniedError
+from fleetnas_search_spaces.errors import AlreadyExistsError, InvalidArgumentError, PermissionDeniedError
 
 
 class Fleet:
@@ -185,9 +186,14 @@ class Fleet:
 
         A result under an old token still counts if its lease was real, its measurement is unfinished and its
         verdict is ``ok``, that of every network of a batch; whoever holds the measurement by then is told to stop.
+        A result that nothing can have measured (``soundness``) counts as an UNSOUND fault.
         """
         record = self._open.get(lease.measurement)
         refusal = self._refusal(record, device, lease, outcome)
+        if record is not None and not refusal:
+            outcome = _sound(outcome, record, target)
+            # An old token's result may count, an old token's fault may not.
+            refusal = self._refusal(record, device, lease, outcome)
         if record is None or refusal:
             return Acknowledgement(False, refusal)
         if isinstance(outcome, Fault):
@@ -346,6 +352,18 @@ class Fleet:
             self._queue.put(record)
         else:
             self._queue.discard(record.name)
+
+
+def _sound(
+    outcome: Measurement | Fault, record: MeasurementRecord, target: Target | None
+) -> Measurement | Fault:
+    if isinstance(outcome, Fault):
+        return outcome
+    try:
+        check_result(outcome, record.request, target)
+    except InvalidArgumentError as error:
+        return Fault(FaultKind.UNSOUND, f"the result cannot have been measured: {error}")
+    return outcome
 
 
 def _is_current(record: MeasurementRecord, device: str, lease: LeaseKey) -> bool:

@@ -178,7 +178,7 @@ class HealthMonitor:
         device = self._holders.pop(record.name, "")
         if record.state is MeasurementState.DONE:
             self._note_result(record)
-        elif record.fault is not None and record.fault.kind is FaultKind.CRASH:
+        elif record.fault is not None and record.fault.kind in (FaultKind.CRASH, FaultKind.UNSOUND):
             self._bad_ends[device] = self._bad_ends.get(device, 0) + 1
 
     def expelled(self, device: str) -> None:

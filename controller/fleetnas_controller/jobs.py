@@ -69,12 +69,14 @@ class FaultKind(StrEnum):
     """Who is to blame, which decides whether trying again can help.
 
     INFRASTRUCTURE faults are retried on any matching device. A CRASH (the runtime died or hung on the file) is
-    retried once, and a second one makes it a MODEL fault. MODEL faults are never retried.
+    retried once, and a second one makes it a MODEL fault. MODEL faults are never retried. UNSOUND is a result that
+    nothing can have measured: retried as INFRASTRUCTURE faults are, and held against the device.
     """
 
     INFRASTRUCTURE = "infrastructure"
     CRASH = "crash"
     MODEL = "model"
+    UNSOUND = "unsound"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def after_fault(
         return replace(record, state=MeasurementState.FAILED, fault=fault)
     if record.attempt_count >= settings.attempt_limit:
         message = f"given up after {record.attempt_count} attempts; last: {fault.message}"
-        return replace(record, state=MeasurementState.FAILED, fault=Fault(FaultKind.INFRASTRUCTURE, message))
+        kind = FaultKind.UNSOUND if fault.kind is FaultKind.UNSOUND else FaultKind.INFRASTRUCTURE
+        return replace(record, state=MeasurementState.FAILED, fault=Fault(kind, message))
     retry_time = now + settings.retry_delay_s(record.attempt_count)
     return replace(record, state=MeasurementState.QUEUED, retry_time=retry_time, device="")

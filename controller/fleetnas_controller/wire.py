@@ -198,19 +198,25 @@ def lease_to_pb(measurement: str, fencing_token: int) -> fleet_pb2.Lease:
     return fleet_pb2.Lease(measurement=measurement, fencing_token=fencing_token)
 
 
-def outcome_of_report(report: fleet_pb2.Report) -> Measurement | jobs.Fault:
-    """The result or the fault that an agent reports.
+def outcome_of_report(report: fleet_pb2.Report) -> tuple[Measurement | jobs.Fault, Target | None]:
+    """The result or the fault that an agent reports, and what the result is a latency of.
+
+    A result that cannot be read is an UNSOUND fault.
 
     Raises:
-        InvalidArgumentError: It holds neither, or a broken one.
+        InvalidArgumentError: It holds neither, or a broken fault.
     """
     kind = report.WhichOneof("outcome")
     if kind == "result":
-        return record_from_pb(report.result, Measurement)
+        try:
+            target = record_from_pb(report.target, Target) if report.HasField("target") else None
+            return record_from_pb(report.result, Measurement), target
+        except errors.InvalidArgumentError as error:
+            return jobs.Fault(jobs.FaultKind.UNSOUND, f"the result cannot be read: {error}"), None
     if kind == "fault":
         fault = record_from_pb(report.fault, jobs.Fault)
         # It goes into the store and into every log: a line, whoever wrote it.
-        return replace(fault, message=" ".join(fault.message[:_MAX_FAULT_CHARACTERS].split()))
+        return replace(fault, message=" ".join(fault.message[:_MAX_FAULT_CHARACTERS].split())), None
     raise errors.InvalidArgumentError("the report holds neither a result nor a fault. Send one of them.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from fleetnas_controller.artifacts import ArtifactFolder
 from fleetnas_controller.fleet import Fleet
 from fleetnas_controller.jobs import Limits, MeasurementRecord, MeasurementRequest
-from fleetnas_controller.pages.soundness import check_result
+from fleetnas_controller.soundness import check_evidence, check_runs
 from fleetnas_controller.wire import record_from_pb
 from fleetnas_latency.measurement import Evidence, Plan, RawMeasurement, judge
 from fleetnas_protos.mirror import to_message
@@ -87,7 +87,7 @@ class PageJudge:
     async def judged(self, report: fleet_pb2.Report) -> fleet_pb2.Report:
         """``report`` with a verdict, whatever verdict the page may have sent; one of a fault stays as it is.
 
-        Runs that cannot be judged become an infrastructure fault, so that the job goes elsewhere.
+        Runs that cannot be judged become an unsound fault, so that the job goes elsewhere.
         """
         if report.WhichOneof("outcome") != "result":
             return report
@@ -98,7 +98,7 @@ class PageJudge:
             done.result.CopyFrom(await self._judged(report.result, record))
         except _BROKEN as error:
             text = " ".join(f"the page's result cannot be judged: {error}".split())[:500]
-            kind = measurement_pb2.Fault.Kind.INFRASTRUCTURE
+            kind = measurement_pb2.Fault.Kind.UNSOUND
             done.fault.CopyFrom(measurement_pb2.Fault(kind=kind, message=text))
         return done
 
@@ -109,7 +109,8 @@ class PageJudge:
         limits = record.request.limits if record else Limits()
         raw = record_from_pb(result.raw, RawMeasurement)
         evidence = Evidence(tuple(sorted(result.evidence.items())), tuple(result.digest))
-        check_result(raw, evidence, plan, limits.total_s)
+        check_runs(raw, plan, limits.total_s)
+        check_evidence(evidence.facts, evidence.digest)
         if record is not None and not record.state.finished:
             reference, source = await self._references.of(record.request)
             facts = dict(evidence.facts) | {"reference": source}

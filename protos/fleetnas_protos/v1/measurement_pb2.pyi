@@ -767,6 +767,8 @@ class Fault(_message.Message):
         """The runtime died or hung; retried once."""
         MODEL: Fault._Kind.ValueType  # 3
         """The file; never retried."""
+        UNSOUND: Fault._Kind.ValueType  # 4
+        """The result, which nothing can have measured; retried, and held against the device."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Who is to blame, which decides whether trying again can help."""
@@ -779,6 +781,8 @@ class Fault(_message.Message):
     """The runtime died or hung; retried once."""
     MODEL: Fault.Kind.ValueType  # 3
     """The file; never retried."""
+    UNSOUND: Fault.Kind.ValueType  # 4
+    """The result, which nothing can have measured; retried, and held against the device."""
 
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int

@@ -1,6 +1,7 @@
 """Checks of simulated devices on a clock that only the test moves."""
 
 import hashlib
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +65,10 @@ class Lab:
 
     def result(self, value_ms: float, **fields: Any) -> Measurement:
         estimate = Estimate(value_ms, value_ms * 0.999, value_ms * 1.001)
-        return replace(self._good, **{"estimate": estimate, **fields})
+        steady = (value_ms,) * len(self._good.raw.candidate.wall_ms)
+        series = replace(self._good.raw.candidate, wall_ms=steady, cpu_ms=steady)
+        raw = replace(self._good.raw, candidate=series)
+        return replace(self._good, **{"estimate": estimate, "raw": raw, "others": (), **fields})
 
     def holder(self, device: str) -> str:
         return str(self.world.fleet.devices.get(device).holder)
@@ -72,6 +76,8 @@ class Lab:
     def answer(self, device: str, outcome: Measurement | Fault) -> None:
         record = self.world.fleet.find(self.holder(device))
         lease = LeaseKey(record.name, record.fencing_token)
+        if isinstance(outcome, Measurement):
+            outcome = replace(outcome, statistic=record.request.plan.statistic)
         assert self.world.fleet.report(device, lease, outcome, self._target).accepted
 
     def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
@@ -251,6 +257,19 @@ def test_bad_ends_in_a_row_ask_for_a_check(lab: Lab) -> None:
     assert lab.monitor.history(device, 0, 1)[0].trigger is CheckTrigger.SUSPICION
 
 
+def test_results_that_nothing_can_have_measured_ask_for_a_check(lab: Lab) -> None:
+    device = lab.join()
+    lab.pass_time(100)
+    lab.world.create("m")
+    for _ in range(2):
+        lab.pass_time(10)
+        lab.answer(device, lab.result(math.nan))
+        assert lab.world.book.get("m").fault.kind is FaultKind.UNSOUND
+    lab.world.book.cancel("m")
+    lab.pass_time(10)
+    assert lab.monitor.history(device, 0, 1)[0].trigger is CheckTrigger.SUSPICION
+
+
 def test_crash_and_good_end_ask_for_none(lab: Lab) -> None:
     device = lab.join()
     lab.pass_time(100)
@@ -271,7 +290,7 @@ def test_device_that_contradicts_itself_gets_a_strike(lab: Lab) -> None:
     for index in range(8):
         runs = tuple(1.0 + (index if number % 2 else 30 - 3 * index) for number in range(20))
         rounds = tuple(range(20))
-        good = lab.result(5.0)
+        good = lab.result(16.0 - index)
         candidate = replace(good.raw.candidate, wall_ms=runs, cpu_ms=runs, rounds=rounds)
         # Another network each time, as far as the controller can tell by its file.
         content = f"network {index}".encode()

@@ -1,6 +1,7 @@
 """Peers that freeze, stall, flood, lie or say nothing: the typed error that each of them gets."""
 
 import hashlib
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,11 +22,16 @@ from fleetnas_protos.v1 import (
     fleet_pb2_grpc,
     measurement_pb2,
     measurement_pb2_grpc,
+    target_pb2,
 )
 
 Measure = Callable[..., Any]
 Until = Callable[[Callable[[], Any]], Any]
 Code = grpc.StatusCode
+TARGET = target_pb2.Target(
+    device_model="board", runtime="onnxruntime", runtime_version="1", thread_count=1,
+    precision=target_pb2.Target.Precision.FP32, statistic="wall_median",
+)  # fmt: skip
 HELLO = fleet_pb2.AgentMessage(hello=fleet_pb2.Hello(description=fleet_pb2.DeviceDescription(model="board")))
 
 
@@ -245,7 +251,8 @@ def test_replayed_result_is_refused_with_its_reason(
     def messages() -> Iterator[Any]:
         yield HELLO
         for one in (forged, absent, lease, lease):
-            yield fleet_pb2.AgentMessage(report=fleet_pb2.Report(lease=one, result=good_result()))
+            report = fleet_pb2.Report(lease=one, target=TARGET, result=good_result())
+            yield fleet_pb2.AgentMessage(report=report)
         yield from waiting()
 
     answers = []
@@ -261,6 +268,38 @@ def test_replayed_result_is_refused_with_its_reason(
         (False, "the measurement is done already"),
     ]
     assert served.client.get_measurement(name).attempt_count == 1
+
+
+def test_result_that_nothing_can_have_measured_sends_the_job_round_again(
+    served: Any, channel: grpc.Channel, measure: Measure, until: Until
+) -> None:
+    name = measure(served.client).name
+    credential = enrol(channel, served.client)
+    spoilt, unreadable = good_result(), good_result()
+    spoilt.raw.candidate.wall_ms[7] = math.nan
+    unreadable.raw.stop_reason = 0
+    faults = []
+
+    def messages() -> Iterator[Any]:
+        yield HELLO
+        for number, result in enumerate((spoilt, unreadable, good_result()), start=1):
+            until(lambda wanted=number: served.client.get_measurement(name).attempt_count == wanted)
+            faults.append(served.client.get_measurement(name).fault)
+            lease = fleet_pb2.Lease(measurement=name, fencing_token=number)
+            yield fleet_pb2.AgentMessage(report=fleet_pb2.Report(lease=lease, target=TARGET, result=result))
+        yield from waiting()
+
+    answers = 0
+    for message in connect(channel, credential, messages()):
+        answers += message.WhichOneof("kind") == "acknowledgement"
+        if answers == 3:
+            break
+    assert [one and one.kind for one in faults] == [None, FaultKind.UNSOUND, FaultKind.UNSOUND]
+    assert faults[1].message == "the result cannot have been measured: a run of the candidate is nan ms"
+    assert faults[2].message.startswith(
+        "the result cannot be read: unusable MeasurementResult: `stop_reason`"
+    )
+    assert served.client.get_measurement(name).state is MeasurementState.DONE
 
 
 def test_connection_with_too_many_streams_is_told(

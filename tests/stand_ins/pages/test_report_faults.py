@@ -93,7 +93,7 @@ def test_runs_that_no_clock_gives_send_the_job_elsewhere(reports: Any, change: C
     answer, record = reports(result=changed(change))
     assert answer.accepted, answer.reason
     assert record.result is None
-    assert record.fault.kind is FaultKind.INFRASTRUCTURE
+    assert record.fault.kind is FaultKind.UNSOUND
     assert record.fault.message.startswith("the page's result cannot be judged: ")
     assert len(record.fault.message) <= 500
 

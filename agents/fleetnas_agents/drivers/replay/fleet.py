@@ -66,4 +66,5 @@ def _agent(
     )
     state = AgentState(state_dir)
     state.clear()
-    return Agent(driver, state, replace(link, device_id=name), join, FaultyLink(faults, hears))
+    settled = replace(link, device_id=name)
+    return Agent(driver, driver.describe(), state, settled, join, FaultyLink(faults, hears))
