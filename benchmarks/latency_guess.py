@@ -2,8 +2,8 @@
 
     python benchmarks/latency_guess.py --json
 
-One JSON line a space: over ten families of devices, the median factor by which guesses are off, the factor of the
-95 % interval, the share of latencies inside it (all devices, worst device), and Spearman's rank correlation.
+One JSON line a figure: over ten families of devices, the median factor by which guesses are off, the factors of the
+90 and 95 % intervals, the shares of latencies inside them (mean, worst family), Spearman's rank correlation.
 """
 
 __all__ = ["main"]
@@ -23,6 +23,8 @@ from fleetnas_latency.few_shot.lenders import Lenders
 from fleetnas_latency.few_shot.source_prior import device_family
 from fleetnas_latency.operator_text import architecture_from_key
 from fleetnas_search_spaces.registry import space
+
+_LEVELS = (0.9, 0.95)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,23 +49,28 @@ def _figures(space_name: str) -> dict[str, float]:
         others = [one for one in packs if device_family(one.target.device_model) != family]
         networks = [architecture_from_key(one.key) for one in pack.observations]
         true_ms = np.array([one.latency.value for one in pack.observations])
-        found = GuessedModel(structure, Lenders(structure, {}, others, networks[:100])).predict(networks)
-        off = np.exp(np.abs(np.log(found.mean_ms / true_ms)))
-        inside = (found.low_ms <= true_ms) & (true_ms <= found.high_ms)
-        width = float(np.median(found.high_ms / found.mean_ms))
-        rank = float(spearmanr(found.mean_ms, true_ms).statistic)
-        by_family.setdefault(family, []).append([float(np.median(off)), width, float(inside.mean()), rank])
-    means = np.array([np.mean(one, axis=0) for one in by_family.values()])
-    median_off, width, coverage, rank = means.mean(axis=0)
-    worst = min(one[2] for lines in by_family.values() for one in lines)
-    return {
-        "factor_off": float(np.median(means[:, 0])),
-        "factor_off_mean": median_off,
-        "factor_95": width,
-        "coverage95": coverage,
-        "worst_coverage": worst,
-        "spearman": rank,
+        model = GuessedModel(structure, Lenders(structure, {}, others, networks[:100]))
+        mean_ms = model.predict(networks).mean_ms
+        off = np.exp(np.abs(np.log(mean_ms / true_ms)))
+        factors = [model.factor(level) for level in _LEVELS]
+        inside = [float((off <= factor).mean()) for factor in factors]
+        rank = float(spearmanr(mean_ms, true_ms).statistic)
+        by_family.setdefault(family, []).append([float(np.median(off)), rank, *factors, *inside])
+    families = np.array([np.mean(one, axis=0) for one in by_family.values()])
+    figures = {
+        "factor_off": float(np.median(families[:, 0])),
+        "factor_off_mean": float(families[:, 0].mean()),
+        "spearman": float(families[:, 1].mean()),
     }
+    for index, level in enumerate(_LEVELS):
+        factor, share = families[:, 2 + index], families[:, 2 + len(_LEVELS) + index]
+        name = round(100 * level)
+        figures |= {
+            f"factor_{name}": float(factor.mean()),
+            f"coverage{name}": float(share.mean()),
+            f"worst_coverage{name}": float(share.min()),
+        }
+    return figures
 
 
 if __name__ == "__main__":

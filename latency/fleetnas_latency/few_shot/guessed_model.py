@@ -15,17 +15,17 @@ from fleetnas_latency.model import EntryCoverage, Prediction
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.errors import FailedPreconditionError
 
-_SPREAD, _SPREAD_COUNT = 1.0, 4
+_SPREAD, _SPREAD_FAMILIES, _SPREAD_COUNT = 1.0, 2.0, 200
 _LEAST_RELATIVE = 0.05
-_QUARTER, _END = 0.75, 0.975
+_LEVEL = 0.95
 
 
 class GuessedModel:
     """Costs are the mean of the lenders', their speed is the geometric mean, each family weighing the same.
 
-    How far the new device may be off is what the lenders' families differ by, as one draw more of a Student
-    distribution; four families that differ by a factor of ``e`` count beside them, so that one lender alone gives
-    an interval too.
+    How far the new device may be off is how far each family is off when it is guessed from the others, the conformal
+    quantile of these errors' logarithms. Two families that differ by a factor of ``e`` count beside them, one as the
+    device to come, so that one lender alone gives an interval too and ten leave room for a stranger.
     """
 
     def __init__(self, structure: ChainStructure, lenders: Lenders) -> None:
@@ -42,14 +42,31 @@ class GuessedModel:
         Raises:
             FailedPreconditionError: No device lends anything.
         """
-        mean_ms, deviation, freedom = self._spread(architectures)
-        factor = np.exp(float(stats.t.ppf(_END, freedom)) * deviation)
+        mean_ms = np.exp(self._logs(architectures))
+        factor = np.full_like(mean_ms, self.factor(_LEVEL))
         return Prediction(mean_ms, mean_ms * (factor - 1.0 / factor) / 3.92, factor)
 
     def median_error(self) -> float:
-        """Relative error that half of the sampled networks are expected to exceed."""
-        _, deviation, freedom = self._spread(self._lenders.sample)
-        return float(np.median(np.expm1(float(stats.t.ppf(_QUARTER, freedom)) * deviation)))
+        """Relative error that half of the guesses are expected to exceed."""
+        return self.factor(0.5) - 1.0
+
+    def factor(self, level: float) -> float:
+        """By which factor a network's latency lies above or below its guess at most, with a probability of ``level``.
+
+        Raises:
+            FailedPreconditionError: No device lends anything.
+        """
+        sources, rows = self._sources(), self._structure.rows(self._lenders.sample)[0]
+        families = [one.family for one in sources]
+        count = len(set(families))
+        middles = (np.arange(_SPREAD_COUNT) + 0.5) / _SPREAD_COUNT
+        unknown = _SPREAD * np.sqrt(1.0 + 1.0 / count) * stats.norm.ppf(0.5 + middles / 2.0)
+        errors, weights = [unknown], [np.full(_SPREAD_COUNT, _SPREAD_FAMILIES / _SPREAD_COUNT)]
+        for one in sources if count > 1 else ():
+            others = [other for other in sources if other.family != one.family]
+            errors.append(np.abs(_logs([one], rows) - _logs(others, rows)))
+            weights.append(np.full(len(rows), 1.0 / (len(rows) * families.count(one.family))))
+        return float(np.exp(_quantile(np.concatenate(errors), np.concatenate(weights), level)))
 
     def coverage(self) -> tuple[EntryCoverage, ...]:
         """Every entry met so far, the overhead first; none was measured."""
@@ -64,21 +81,11 @@ class GuessedModel:
             for operator, mean, std in zip(self._structure.operators, mean_ms, std_ms, strict=True)
         )
 
-    def _spread(self, architectures: Sequence[Architecture]) -> tuple[Floats, Floats, int]:
-        """Median of each network, deviation of its logarithm, degrees of freedom."""
+    def _logs(self, architectures: Sequence[Architecture]) -> Floats:
+        """Logarithm of each network's guess in milliseconds."""
         self._structure.rows(architectures)  # blocks not met before become entries
         sources = self._sources()
-        rows = self._structure.rows(architectures)[0]
-        weights, unit_ms = family_weights(sources), _unit_ms(sources)
-        costs = np.array([one.costs for one in sources])
-        relative = np.maximum(rows @ costs.T, _LEAST_RELATIVE)
-        mean_ms = unit_ms * np.maximum(rows @ (weights @ costs), _LEAST_RELATIVE)
-        logs = np.log(relative * np.array([one.mean_ms for one in sources]))
-        families = len({one.family for one in sources})
-        squares = families * ((logs - np.log(mean_ms)[:, None]) ** 2 @ weights)
-        freedom = _SPREAD_COUNT + families - 1
-        variance = (_SPREAD_COUNT * _SPREAD**2 + squares) / freedom
-        return mean_ms, np.sqrt(variance * (1.0 + 1.0 / families)), freedom
+        return _logs(sources, self._structure.rows(architectures)[0])
 
     def _sources(self) -> tuple[SourceDevice, ...]:
         sources = self._lenders.sources()
@@ -94,3 +101,15 @@ class GuessedModel:
 def _unit_ms(sources: Sequence[SourceDevice]) -> float:
     speeds = np.log([one.mean_ms for one in sources])
     return float(np.exp(family_weights(sources) @ speeds))
+
+
+def _logs(sources: Sequence[SourceDevice], rows: Floats) -> Floats:
+    costs = family_weights(sources) @ np.array([one.costs for one in sources])
+    guesses: Floats = np.log(_unit_ms(sources) * np.maximum(rows @ costs, _LEAST_RELATIVE))
+    return guesses
+
+
+def _quantile(values: Floats, weights: Floats, level: float) -> float:
+    order = np.argsort(values)
+    shares = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(shares, level)), len(values) - 1)])
