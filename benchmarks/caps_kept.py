@@ -4,10 +4,9 @@
 
 Five devices, three caps each (shares of the reference's latency), two seeds: four phones of NAS-Bench-201's published
 latencies, and a CPU's NAS-Bench-Macro (``macro_table.py``). The search is the product's own loop with its caps,
-confirmations and measuring protocol; only the fleet is played, in this process: every run of a network takes its
-latency in the table times log-normal noise, all runs of one measurement times a factor of that measurement (weather:
-the device is warmer or busier than last time). A cap is kept when the found network's latency in the table is under
-it. Without any confirmation: the most accurate network whose one reading was under the cap.
+confirmations and measuring protocol, on a played fleet (``played_searches.py``). A cap is kept when the found
+network's latency in the table is under it. Without any confirmation: the most accurate network whose one reading was
+under the cap.
 """
 
 __all__ = ["main"]
@@ -18,8 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import csv
-import gzip
 import json
 import statistics
 import sys
@@ -27,54 +24,21 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from random import Random
 
-import numpy as np
-from sqlite_utils import Database
-from statistics_sim import Case
-from statistics_sim import Device as SimulatedDevice
+from played_searches import Played, Sky, macro_device, phones, play_search, remembering, source
 
-from fleetnas_controller.asking import default_statistic, measurement_plan
-from fleetnas_controller.jobs import (
-    MeasurementRecord,
-    MeasurementRequest,
-    MeasurementState,
-    ModelFile,
-    Selector,
-)
-from fleetnas_controller.search import Search, SearchOutcome
+from fleetnas_controller.search import SearchOutcome
 from fleetnas_controller.search_config import SearchConfig
-from fleetnas_controller.strategies.registry import create_strategy
-from fleetnas_controller.trial_store import SqliteTrials
-from fleetnas_controller.trials import SearchRecord, Trial, TrialPhase
-from fleetnas_latency.measurement import Evidence, judge, measure
-from fleetnas_latency.target import Target
-from fleetnas_search_spaces.architecture import Architecture, SearchSpace
+from fleetnas_controller.trials import Trial, TrialPhase
+from fleetnas_search_spaces.architecture import SearchSpace
 from fleetnas_search_spaces.choices import canonical_members
-from fleetnas_search_spaces.registry import space as space_of
-from fleetnas_training.accuracy import AccuracySource
-from fleetnas_training.accuracy_source import accuracy_source
 
 _PHONES = ("samsung_a50", "samsung_s7", "essential_ph_1", "pixel3")
 _SHARES = (0.4, 0.6, 0.8)
 _PEER = "HELP, published"
 _HELP_KEPT, _HELP_CELLS = 10, 15
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A device and what its searches are about.
-
-    Attributes:
-        latency_ms: The truth, by architecture key.
-    """
-
-    name: str
-    space: str
-    accuracy: str
-    latency_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,66 +66,9 @@ class Kept:
     behind_percent: float | None
 
 
-class PlayedFleet:
-    """A ``MeasuringFleet`` that answers at once.
-
-    Args:
-        noise: Standard deviation of the logarithm of one run.
-        weather: Of a whole measurement, the same for the candidate and the anchor beside it.
-    """
-
-    def __init__(self, task: Task, space: SearchSpace, noise: float, weather: float) -> None:
-        self._task, self._space = task, space
-        self._case, self._weather = Case("played", sigma=noise), weather
-        self._records: dict[str, MeasurementRecord] = {}
-
-    def create_measurement(self, request: MeasurementRequest) -> MeasurementRecord:
-        seed = Random(f"{self._task.seed} {request.measurement_id}").getrandbits(64)
-        rng = np.random.default_rng(seed)
-        factor = float(np.exp(self._weather * rng.standard_normal()))
-        device = SimulatedDevice(self._case, rng)
-        candidate, anchor = (
-            device.load(factor * self._task.device.latency_ms[self._key(text)])
-            for text in (request.entry_file, request.anchor_entry_file)
-        )
-        result = judge(measure(candidate, anchor, request.plan, device.clock), request.plan, Evidence())
-        target = Target(self._task.device.name, "replay", "1", stand_in="replay")
-        name = f"measurements/{request.measurement_id}"
-        record = MeasurementRecord(
-            name, request, MeasurementState.DONE, 0.0, 0.0, target=target, result=result
-        )
-        self._records[name] = record
-        return record
-
-    def wait_any(self, names: Sequence[str], timeout_s: float) -> tuple[MeasurementRecord, ...]:
-        return tuple(self._records[name] for name in names)
-
-    def _key(self, text: str) -> str:
-        return self._space.parse(text).key
-
-
-class Texts:
-    """An architecture's text stands for its file."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-
-    def upload(self, architecture: Architecture) -> tuple[str, tuple[ModelFile, ...]]:
-        text = self._space.format(architecture)
-        return text, (ModelFile(text, "0" * 64, 1),)
-
-
-class Nobody:
-    """An observer that looks away."""
-
-    def proposed(self, trial: Trial) -> None: ...
-
-    def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None: ...
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    devices = [*_phones(options.phones), *([_macro(options.macro_csv)] if options.macro_csv else [])]
+    devices = [*phones(options.phones), *([macro_device(options.macro_csv)] if options.macro_csv else [])]
     tasks = [Task(one, share, seed) for one in devices for share in _SHARES for seed in range(options.seeds)]
     begun_s = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -192,30 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _phones(names: str) -> list[Played]:
-    folder = Path(os.environ.get("FLEETNAS_DATA", "")) / "nasbench201"
-    with gzip.open(folder / "accuracy.csv.gz", "rt") as file:
-        edges = {row["index"]: row["edges"] for row in csv.DictReader(file)}
-    cells = space_of("nas-bench-201")
-    with gzip.open(folder / "latency_ms.csv.gz", "rt") as file:
-        rows = [(cells.parse(edges[row["index"]]).key, row) for row in csv.DictReader(file)]
-    return [
-        Played(one, "nas-bench-201", "table:nas-bench-201", {key: float(row[one]) for key, row in rows})
-        for one in names.split(",")
-        if one
-    ]
-
-
-def _macro(path: Path) -> Played:
-    macro = space_of("nas-bench-macro")
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    latency = {macro.canonical(macro.parse(row["arch"])).key: float(row["latency_ms"]) for row in rows}
-    return Played("cpu", "nas-bench-macro", "table:nas-bench-macro:single", latency)
-
-
 def _search(options: argparse.Namespace, task: Task) -> Kept:
-    device, space = task.device, _remembering(task.device.space)
+    device, space = task.device, remembering(task.device.space)
     reference_ms = device.latency_ms[space.canonical(space.reference).key]
     limit_ms = task.share * reference_ms
     cap = {"latency_drop": 1.0 - task.share} if options.relative else {"max_latency_ms": limit_ms}
@@ -230,30 +115,13 @@ def _search(options: argparse.Namespace, task: Task) -> Kept:
         strategy_options={"design_seed": str(task.seed)},
         **cap,
     )
-    trials = SqliteTrials(Database(memory=True))
-    trials.create_search(SearchRecord(config, 0.0))
-    accuracy = _source(device.accuracy, task.seed)
-    outcome = Search(
-        config,
-        space=space,
-        accuracy=accuracy,
-        make_strategy=lambda problem: create_strategy(
-            config.strategy, problem, budget=config.searching_count, options=config.strategy_options
-        ),
-        trials=trials,
-        fleet=PlayedFleet(task, space, options.noise, options.weather),
-        files=Texts(space),
-        plan_of=lambda name, phase: measurement_plan(default_statistic(None), phase),
-        selectors={device.name: Selector(device=device.name)},
-        observer=Nobody(),
-        now_s=time.time,
-    ).run(4)
+    outcome = play_search(device, config, Sky(options.noise, options.weather))
     return _judged(task, space, outcome, limit_ms)
 
 
 def _judged(task: Task, space: SearchSpace, outcome: SearchOutcome, limit_ms: float) -> Kept:
     truth = task.device.latency_ms
-    exact = _source(task.device.accuracy.removesuffix(":single"), 0)
+    exact = source(task.device.accuracy.removesuffix(":single"), 0)
 
     def accuracy(text: str) -> float:
         return exact.evaluate(space.parse(text), 0).value_percent
@@ -276,19 +144,6 @@ def _reads_under(trial: Trial, limit_ms: float) -> bool:
     return any(
         one.latency_ms is not None and one.latency_ms.value < limit_ms for one in trial.readings.values()
     )
-
-
-@cache
-def _remembering(name: str) -> SearchSpace:
-    """A space that makes each graph once: its searches here would spend most of their time on the same 5,000."""
-    space = space_of(name)
-    space.graph = cache(space.graph)
-    return space
-
-
-@cache
-def _source(text: str, seed: int) -> AccuracySource:
-    return accuracy_source(text, seed=seed)
 
 
 def _show(

@@ -1,11 +1,15 @@
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fleetnas_controller.hopeless_caps import check_exact_caps
+from fleetnas_controller.hopeless_caps import HopelessLatency, check_exact_caps
 from fleetnas_controller.search_config import SearchConfig
+from fleetnas_controller.strategies.strategy import Cap, CapKind
 from fleetnas_controller.trials import TrialPhase
-from fleetnas_search_spaces.architecture import SearchSpace
+from fleetnas_latency.model import Prediction
+from fleetnas_search_spaces.architecture import Architecture, SearchSpace
 from fleetnas_search_spaces.errors import InfeasibleError, UnavailableError
 
 
@@ -37,6 +41,26 @@ def test_search_goes_on_where_the_fastest_network_keeps_the_cap(searching: Any) 
     outcome = searching.run("one", strategy="random", max_latency_ms=1.2, budget=80)  # 000 takes 1 ms
     assert outcome.hopeless_device == ""
     assert outcome.found == "000"
+
+
+class _Sure:
+    """Of a latency model: every network is predicted five deviations over a cap of 1 ms."""
+
+    def __init__(self, network_count: int) -> None:
+        self.network_count = network_count
+
+    def predict(self, architectures: Sequence[Architecture]) -> Prediction:
+        return Prediction(np.full(len(architectures), 1.5), np.full(len(architectures), 0.1))
+
+
+@pytest.mark.parametrize(("network_count", "expected"), [(12, ""), (23, ""), (24, "near"), (48, "near")])
+def test_deviation_that_was_learned_from_few_networks_is_trusted_less(
+    tiny_space: SearchSpace, network_count: int, expected: str
+) -> None:
+    latency = HopelessLatency(tiny_space, (Cap(CapKind.LATENCY_MS, 1.0, "near"),))
+    models: Any = {"near": _Sure(network_count)}
+    latency.learned(models, {"near": 1.5})
+    assert latency.device == expected
 
 
 def test_killed_hopeless_search_ends_where_the_unbroken_one_does(searching: Any) -> None:
