@@ -100,9 +100,9 @@ def _document(
         "predictions": rows,
     }
     if missing is not None:
-        known = known_devices(table)
-        document["missing"] = unknown_device_warning(device, known, model.lenders)
-        document["known_devices"] = list(known)
+        names = known_devices(table)
+        document["missing"] = unknown_device_warning(device, names, model.lenders)
+        document["known_devices"] = list(names)
     if model.forecast is not None:
         document["forecast"] = {
             "more_measurements": model.forecast.more_count,
