@@ -150,15 +150,18 @@ class Membership:
             answer = await self._join_encrypted(request)
         else:
             with self.state.room_for_credential() as keep:
+                request.attempt_id = self.state.attempt_id()
                 async with self._plain() as channel:
                     answer = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(request, timeout=_ENROLL_S)
                 keep(answer.credential)
+        self.state.joined()
         _log.info("joined as %s", answer.device.name)
 
     async def _join_encrypted(self, request: fleet_pb2.EnrollRequest) -> fleet_pb2.EnrollResponse:
         key_pem, request.certificate_request_pem = new_key_and_request()
         authority_pem, address = self.join.authority_pem, self._enrolling_address
         with self.state.room_for_identity() as keep:
+            request.attempt_id = self.state.attempt_id()
             async with self._secure(address, enrolling_credentials(authority_pem)) as channel:
                 answer: fleet_pb2.EnrollResponse = await fleet_pb2_grpc.FleetServiceStub(channel).Enroll(
                     request, timeout=_ENROLL_S

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,8 @@ _READ_BYTES = 1 << 20
 _MEMBERSHIP_BYTES = 16 << 10
 _CREDENTIAL = "credential"
 _IDENTITY = "identity.pem"
+_ATTEMPT = "joining"
+_ATTEMPT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class AgentState:
@@ -99,6 +102,24 @@ class AgentState:
         """As ``room_for_credential``, on an encrypted fleet."""
         with self._room_for(_IDENTITY) as keep:
             yield lambda identity: keep(identity.pem())
+
+    def attempt_id(self) -> str:
+        """Names the attempt to join that is under way, the same at the next start, until ``joined``.
+
+        Raises:
+            ResourceExhaustedError: It cannot be written.
+        """
+        path = self._folder / _ATTEMPT
+        with suppress(OSError, UnicodeDecodeError):
+            known = path.read_text(encoding="ascii")
+            if _ATTEMPT_ID.fullmatch(known):
+                return known
+        self.keep_private(_ATTEMPT, uuid.uuid4().hex.encode("ascii"))
+        return path.read_text(encoding="ascii")
+
+    def joined(self) -> None:
+        """The credential is kept: the next attempt to join is another one."""
+        (self._folder / _ATTEMPT).unlink(missing_ok=True)
 
     def keep_private(self, name: str, content: bytes) -> None:
         """A file that nobody but the agent's user can read."""

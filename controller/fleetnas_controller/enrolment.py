@@ -65,15 +65,15 @@ class Enrolment:
         self._store.put_join_token(digest_of(token.secret), token)
         return token
 
-    def check_token(self, secret: str) -> JoinToken:
-        """The token, unused so far.
+    def check_token(self, secret: str, *, used: bool = False) -> JoinToken:
+        """The token, with a use left unless ``used`` says that the caller had one before.
 
         Raises:
             PermissionDeniedError: Unknown, expired or used up; the message does not tell an unknown token from
                 a used one, so that guessing teaches nothing.
         """
         token = self._store.join_token(digest_of(secret)) if secret else None
-        if token is None or token.use_count < 1:
+        if token is None or (token.use_count < 1 and not used):
             raise PermissionDeniedError(
                 "the join token is unknown or used up. Make another on the controller: fleetnas device token"
             )

@@ -30,6 +30,8 @@ from fleetnas_latency.measurement import Measurement, Verdict
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import AlreadyExistsError, InvalidArgumentError, PermissionDeniedError
 
+_MAX_ATTEMPT_CHARACTERS = 64
+
 
 class Fleet:
     """Devices and unfinished measurements.
@@ -85,23 +87,29 @@ class Fleet:
         device_id: str,
         description: DeviceDescription,
         issue: Callable[[str], Credential] | None = None,
+        attempt_id: str = "",
     ) -> tuple[Device, Credential]:
         """The new device and its credential.
 
         Args:
             issue: Makes the credential of the device of that name; None: a secret.
+            attempt_id: Another call with it and the same token is the same enrolment, made by an agent that never
+                kept the answer: it uses no more of the token up, and the credential from before ends.
 
         Raises:
+            InvalidArgumentError: The attempt's id is too long.
             PermissionDeniedError: The join token does not allow it.
             AlreadyExistsError: The id is taken, and the token is not bound to it.
         """
-        token = self._enrolment.check_token(secret)
+        attempt, again = self._attempt(secret, device_id, attempt_id)
+        token = self._enrolment.check_token(secret, used=bool(again))
         if token.device_id and device_id not in ("", token.device_id):
             raise PermissionDeniedError(
                 f"this join token enrols '{token.device_id}' only, not '{device_id}'. Leave the id out."
             )
         name = device_name(token.device_id or device_id or f"{description.kind}-{digest_of(secret)[:8]}")
-        if self.devices.knows(name) and not token.device_id:
+        name = again or name
+        if self.devices.knows(name) and not (token.device_id or again):
             raise AlreadyExistsError(
                 f"the fleet has a device '{name}' already. Choose another id, or make a token for this one: "
                 f"fleetnas device token --device {name.removeprefix('devices/')}"
@@ -109,11 +117,27 @@ class Fleet:
         credential = (issue or self._enrolment.new_credential)(name)
         known = self.devices.knows(name)
         with self._store.transaction():
-            self._enrolment.use_token(secret, token)
+            if not again:
+                self._enrolment.use_token(secret, token)
+            if attempt:
+                self._store.put_enrolment(attempt, name, token.expire_time)
             device = self.devices.enrol(name, description, credential.sha256, self._clock())
         if known:
             self._listener.expelled(name)
         return device, credential
+
+    def _attempt(self, secret: str, device_id: str, attempt_id: str) -> tuple[str, str]:
+        """What the attempt is remembered by, and the device that came of it before; empty for none."""
+        if len(attempt_id) > _MAX_ATTEMPT_CHARACTERS:
+            raise InvalidArgumentError(
+                f"`attempt_id` has {len(attempt_id)} characters, at most {_MAX_ATTEMPT_CHARACTERS} may be."
+            )
+        if not (secret and attempt_id):
+            return "", ""
+        attempt = digest_of(f"{secret}\n{attempt_id}")
+        name = self._store.enrolled(attempt) or ""
+        asked = name if not device_id else device_name(device_id)
+        return attempt, name if self.devices.knows(name) and asked == name else ""
 
     def connect(self, device: str, description: DeviceDescription, held: Collection[LeaseKey]) -> None:
         """A session began. Of the leases the device should have, those not ``held`` are lost; of those it

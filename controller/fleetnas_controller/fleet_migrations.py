@@ -118,3 +118,14 @@ def _searches(db: Database) -> None:
         not_null={"architecture", "worker", "state", "finish_order"},
     )
     db.table("told_trials").create_index(["search", "finish_order"])
+
+
+@MIGRATIONS(name="0004_enrolments")
+def _enrolments(db: Database) -> None:
+    """Which device came of an attempt to join, for as long as its token would hold."""
+    db.table("enrolments").create(
+        {"attempt_sha256": str, "device": str, "expire_time": float},
+        pk="attempt_sha256",
+        not_null={"device", "expire_time"},
+    )
+    db.table("enrolments").create_index(["device"])

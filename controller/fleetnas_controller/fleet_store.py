@@ -45,7 +45,15 @@ class FleetStore(Protocol):
         ...
 
     def purge_join_tokens(self, before: float) -> None:
-        """Forgets those that expired before ``before``, seconds since 1970."""
+        """Forgets those that expired before ``before``, seconds since 1970, and enrolments by them."""
+        ...
+
+    def put_enrolment(self, attempt_sha256: str, device: str, expire_time: float) -> None:
+        """Remembers which device came of an attempt to join."""
+        ...
+
+    def enrolled(self, attempt_sha256: str) -> str | None:
+        """That device's name."""
         ...
 
     def put_device(self, device: Device) -> None:
@@ -58,7 +66,9 @@ class FleetStore(Protocol):
 
     def devices(self) -> tuple[Device, ...]: ...
     def device_by_credential(self, credential_sha256: str) -> str | None: ...
-    def remove_device(self, name: str) -> None: ...
+    def remove_device(self, name: str) -> None:
+        """With the memory of how it was enrolled."""
+        ...
 
     def put_grant(self, certificate_sha256: str, grant: Grant) -> None: ...
     def grant(self, certificate_sha256: str) -> Grant | None: ...
@@ -158,6 +168,15 @@ class SqliteFleetStore:
     def purge_join_tokens(self, before: float) -> None:
         with self.transaction():
             self._db.conn.execute("DELETE FROM join_tokens WHERE expire_time < ?", [before])
+            self._db.conn.execute("DELETE FROM enrolments WHERE expire_time < ?", [before])
+
+    def put_enrolment(self, attempt_sha256: str, device: str, expire_time: float) -> None:
+        row = {"attempt_sha256": attempt_sha256, "device": device, "expire_time": expire_time}
+        self._put("enrolments", "attempt_sha256", row)
+
+    def enrolled(self, attempt_sha256: str) -> str | None:
+        row = self._row("SELECT device FROM enrolments WHERE attempt_sha256 = ?", attempt_sha256)
+        return row["device"] if row else None
 
     def put_device(self, device: Device) -> None:
         with self.transaction():
@@ -187,6 +206,7 @@ class SqliteFleetStore:
     def remove_device(self, name: str) -> None:
         with self.transaction():
             self._db.conn.execute("DELETE FROM devices WHERE name = ?", [name])
+            self._db.conn.execute("DELETE FROM enrolments WHERE device = ?", [name])
 
     def put_grant(self, certificate_sha256: str, grant: Grant) -> None:
         row = {

@@ -1,10 +1,39 @@
 """Finding a target in the latency table by what people call it."""
 
-__all__ = ["wanted_target"]
+__all__ = ["known_devices", "unknown_device_warning", "wanted_target"]
+
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 from fleetnas_latency.table import LatencyTable
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError, near_names
+
+_SHOWN = 10
+
+
+def known_devices(table: LatencyTable) -> tuple[str, ...]:
+    """What people may call the devices that the table has latencies of: models and agents' ids, sorted."""
+    targets = table.targets()
+    agents = {seen.agent for one in targets for seen in table.observations(one) if seen.agent}
+    return tuple(sorted(agents | {one.device_model for one in targets}))
+
+
+def unknown_device_warning(device: str, known: Sequence[str], published: Sequence[str]) -> str:
+    """One line for a prediction of a device that the table does not know, which may be a slip of the hand.
+
+    Args:
+        known: From ``known_devices``.
+        published: Devices whose published latencies the guess rests on.
+    """
+    named = f"no device '{device}' in the latency table" if device else "no device was named"
+    listed = ", ".join(f"'{one}'" for one in known[:_SHOWN]) + (" .." if len(known) > _SHOWN else "")
+    knows = f"it knows {listed}" if known else "it knows none yet"
+    # Some published names differ in capitals only.
+    spelt = {one.lower(): one for one in (*published, *known)}
+    near = [spelt[one] for one in get_close_matches(device.lower(), spelt, n=3, cutoff=0.6)]
+    meant = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+    return f"{named} ({knows}): what follows is a guess.{meant}"
 
 
 def wanted_target(table: LatencyTable, wanted: str) -> Target:

@@ -43,3 +43,17 @@ def test_number_that_cannot_be_is_said_before_anything_starts(
     said = capsys.readouterr().err
     assert said.startswith(f"fleetnas-agent: {option} ")
     assert not (tmp_path / "agent").exists()
+
+
+@pytest.mark.parametrize("driver", ["replay", "host", "adb", "ssh"])
+def test_second_agent_in_one_folder_is_told_which_option_gives_it_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], driver: str
+) -> None:
+    """The default folder is one and the same for all agents that are started in one place."""
+    words = arguments(tmp_path, "127.0.0.1:1", "--token", "t", "--driver", driver, "--ssh", "me@127.0.0.1:1")
+    with AgentState(tmp_path / "agent").held():
+        assert main(words) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fleetnas-agent: another agent works in ")
+    assert said.endswith("choose another folder with --state-dir.\n")
+    assert said.count("\n") == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleetnas_agents.clocks.device import device_clocks
 from fleetnas_agents.clocks.files import HostClockFiles, ShellClockFiles
 from fleetnas_agents.clocks.host import host_clocks
 from fleetnas_agents.clocks.lock import ClockSettings, locked_clocks
@@ -24,6 +25,7 @@ LOCKED = {"scaling_governor": "performance", "scaling_min_freq": "1200000", "sca
 HOLDING = """
 import sys
 from pathlib import Path
+from fleetnas_agents.clocks.device import device_clocks
 from fleetnas_agents.clocks.files import HostClockFiles
 from fleetnas_agents.clocks.host import host_clocks
 from fleetnas_agents.clocks.lock import ClockSettings
@@ -243,6 +245,104 @@ def test_device_without_root_is_refused_and_left_alone(root: Path, tmp_path: Pat
     ):
         raise AssertionError("it was let in")
     assert clusters(root) == [USUAL] * 2
+
+
+@pytest.fixture
+def board(root: Path, tmp_path: Path) -> Callable[[], ShellClockFiles]:
+    """The same board for each agent that reaches it; it tells who it is and which run of its kernel this is."""
+    for path, text in (("etc/machine-id", "board-7"), ("proc/sys/kernel/random/boot_id", "first-boot")):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text(f"{text}\n")
+    return lambda: ShellClockFiles(opener(LocalShell(tmp_path / "tools", user=0)), str(root))
+
+
+def test_second_agent_of_a_board_is_refused_wherever_it_keeps_its_journal(
+    board: Callable[[], ShellClockFiles], root: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    with device_clocks(board(), ClockSettings(1_200_000), first, "one"):
+        with (
+            pytest.raises(
+                FailedPreconditionError, match=r"another agent \(one\) holds.*remove '.*first-boot'"
+            ),
+            device_clocks(board(), ClockSettings(), second, "two"),
+        ):
+            raise AssertionError("it was let in")
+        assert clusters(root) == [LOCKED] * 2
+        assert not second.exists()
+    assert clusters(root) == [USUAL] * 2
+    with device_clocks(board(), ClockSettings(), second, "two"):
+        assert clusters(root)[0]["scaling_governor"] == "performance"
+    assert clusters(root) == [USUAL] * 2
+    assert list((root / "run").iterdir()) == []
+
+
+def killed_while_it_held(board: Callable[[], ShellClockFiles], journal: Path) -> None:
+    """Leaves what a process leaves that is gone from one moment to the next."""
+    holding = device_clocks(board(), ClockSettings(1_200_000), journal, "one")
+    holding.__enter__()
+    kept, claim = journal.read_bytes(), board()
+    kernel = claim.kernel()
+    holding.__exit__(None, None, None)
+    for policy in ("policy0", "policy4"):
+        for name, value in LOCKED.items():
+            claim.write(f"{policy}/{name}", value)
+    claim.claim("one", kernel)
+    journal.write_bytes(kept)
+
+
+@pytest.mark.parametrize("settings", [None, ClockSettings()], ids=["without", "with"])
+def test_killed_agent_of_a_board_puts_back_what_it_left(
+    board: Callable[[], ShellClockFiles], root: Path, tmp_path: Path, settings: ClockSettings | None
+) -> None:
+    journal = tmp_path / "clocks.json"
+    killed_while_it_held(board, journal)
+    assert clusters(root) == [LOCKED] * 2
+    with (
+        pytest.raises(FailedPreconditionError),
+        device_clocks(board(), ClockSettings(), tmp_path / "b", "two"),
+    ):
+        raise AssertionError("it was let in")
+    with device_clocks(board(), settings, journal, "one"):
+        assert clusters(root)[0]["scaling_max_freq"] == USUAL["scaling_max_freq"]
+    assert clusters(root) == [USUAL] * 2
+    assert not journal.exists()
+    assert list((root / "run").iterdir()) == []
+
+
+def test_board_that_started_anew_belongs_to_nobody_and_keeps_its_clocks(
+    board: Callable[[], ShellClockFiles], root: Path, tmp_path: Path
+) -> None:
+    killed_while_it_held(board, tmp_path / "clocks.json")
+    (root / "proc/sys/kernel/random/boot_id").write_text("second-boot\n")
+    with device_clocks(board(), None, tmp_path / "clocks.json", "one"):
+        assert clusters(root) == [LOCKED] * 2  # as this kernel has them, whatever another run of it had
+    assert not (tmp_path / "clocks.json").exists()
+    with device_clocks(board(), ClockSettings(), tmp_path / "b", "two"):
+        assert (tmp_path / "b").exists()
+    assert list((root / "run").iterdir()) == []
+
+
+def test_journal_of_another_board_is_not_written_to_this_one(
+    board: Callable[[], ShellClockFiles], root: Path, tmp_path: Path
+) -> None:
+    killed_while_it_held(board, tmp_path / "clocks.json")
+    (root / "etc/machine-id").write_text("board-8\n")
+    with (
+        pytest.raises(FailedPreconditionError, match=r"another device were \(board-7; this one is board-8\)"),
+        device_clocks(board(), None, tmp_path / "clocks.json", "one"),
+    ):
+        raise AssertionError("it was let in")
+    assert clusters(root) == [LOCKED] * 2
+    assert (tmp_path / "clocks.json").exists()
+
+
+def test_agent_without_the_option_opens_no_link_when_nothing_was_left(tmp_path: Path) -> None:
+    def refuse(progress: Callable[[], None]) -> Any:
+        raise AssertionError("a link was opened")
+
+    with device_clocks(ShellClockFiles(refuse), None, tmp_path / "clocks.json", "one"):
+        assert not (tmp_path / "clocks.json").exists()
 
 
 @pytest.mark.parametrize(

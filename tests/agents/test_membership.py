@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import grpc.aio as aio
 import pytest
 from tests.disks import fill
@@ -131,3 +132,31 @@ def test_certificate_is_renewed_once_a_full_disk_has_space_again(
         await server.stop(None)
 
     asyncio.run(renew())
+
+
+def test_agent_killed_before_it_kept_the_answer_makes_the_same_attempt_again(
+    tmp_path: Path, authority: Authority
+) -> None:
+    attempts: list[str] = []
+
+    class Forgetful(Controller):
+        """Its first answer never arrives: the agent is gone, or the wire is."""
+
+        async def Enroll(self, request: Any, context: Any) -> fleet_pb2.EnrollResponse:
+            attempts.append(request.attempt_id)
+            if len(attempts) == 1:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the answer got lost")
+            return await super().Enroll(request, context)
+
+    async def join() -> None:
+        server, address = await _served(Forgetful(authority))
+        with pytest.raises(aio.AioRpcError):
+            await _membership(AgentState(tmp_path / "agent"), address).connect()
+        await (await _membership(AgentState(tmp_path / "agent"), address).connect()).close()
+        AgentState(tmp_path / "agent").forget_credential()
+        await (await _membership(AgentState(tmp_path / "agent"), address).connect()).close()
+        await server.stop(None)
+
+    asyncio.run(join())
+    assert len(attempts[0]) == 32
+    assert attempts[0] == attempts[1] != attempts[2]

@@ -164,3 +164,14 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FailedPreconditionError, match="file/agent' cannot be used"):
         AgentState(tmp_path / "file" / "agent")
+
+
+def test_attempt_to_join_is_the_same_until_it_succeeded(tmp_path: Path) -> None:
+    first = AgentState(tmp_path).attempt_id()
+    assert AgentState(tmp_path).attempt_id() == first
+    (tmp_path / "joining").write_text("half")
+    second = AgentState(tmp_path).attempt_id()
+    assert second != first
+    AgentState(tmp_path).joined()
+    assert AgentState(tmp_path).attempt_id() != second
+    assert (tmp_path / "joining").stat().st_mode & 0o077 == 0

@@ -165,3 +165,14 @@ def test_inner_transaction_is_part_of_the_outer_one(store: FleetStore) -> None:
             store.put_measurement(QUEUED)
         raise RuntimeError("the controller is broken")
     assert store.measurement(QUEUED.name) is None
+
+
+def test_enrolment_is_remembered_until_its_token_is_purged_or_its_device_removed(store: FleetStore) -> None:
+    assert store.enrolled("hash") is None
+    for name, device, expire_time in (("hash", DEVICE.name, 100.0), ("old", "devices/b", 99.0)):
+        store.put_enrolment(name, device, expire_time)
+    assert (store.enrolled("hash"), store.enrolled("old")) == (DEVICE.name, "devices/b")
+    store.purge_join_tokens(100.0)
+    assert (store.enrolled("hash"), store.enrolled("old")) == (DEVICE.name, None)
+    store.remove_device(DEVICE.name)
+    assert store.enrolled("hash") is None

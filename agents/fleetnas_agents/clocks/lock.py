@@ -56,7 +56,9 @@ class ClockSettings:
 
 
 @contextmanager
-def locked_clocks(files: ClockFiles, settings: ClockSettings | None, journal: Path) -> Iterator[None]:
+def locked_clocks(
+    files: ClockFiles, settings: ClockSettings | None, journal: Path, kernel: tuple[str, str] = ("", "")
+) -> Iterator[None]:
     """Holds the clocks while it lasts.
 
     The values from before are in ``journal`` before the first of them is changed, so whoever starts next on that
@@ -64,36 +66,38 @@ def locked_clocks(files: ClockFiles, settings: ClockSettings | None, journal: Pa
 
     Args:
         settings: None: only puts back what an earlier process left.
+        kernel: Names of the device and of the run of its kernel, which a journal is of; empty: not known.
 
     Raises:
-        FailedPreconditionError: The device has no such files, or not for this user; everything is as it was.
+        FailedPreconditionError: The device has no such files, or not for this user, or the journal is of another
+            device; everything is as it was.
         DataLossError: The journal is broken.
     """
-    _put_back(files, journal)
+    _put_back(files, journal, kernel)
     if settings is None:
         yield
         return
-    _lock(files, settings, journal)
+    _lock(files, settings, journal, kernel)
     try:
         yield
     finally:
         try:
-            _put_back(files, journal)
+            _put_back(files, journal, kernel)
         except FleetNASError as error:
             _log.error("the clocks are still locked (%s); the next start of this agent puts them back", error)
 
 
-def _lock(files: ClockFiles, settings: ClockSettings, journal: Path) -> None:
+def _lock(files: ClockFiles, settings: ClockSettings, journal: Path, kernel: tuple[str, str]) -> None:
     found = files.read()
     wanted = settings.wanted(found)
     if not wanted:
         raise FailedPreconditionError(
             "--lock-clocks: the device shows no frequencies of its cores (a virtual machine?): start without it."
         )
-    _write_journal(journal, found)
+    _write_journal(journal, found, kernel)
     refused = _write_all(files, {path: value for path, value in wanted.items() if found[path] != value})
     if refused:
-        _put_back(files, journal)
+        _put_back(files, journal, kernel)
         path, value = next(iter(refused.items()))
         raise FailedPreconditionError(
             f"--lock-clocks: the kernel refuses '{value}' for {path}: it takes root, a governor 'performance', and a "
@@ -102,11 +106,20 @@ def _lock(files: ClockFiles, settings: ClockSettings, journal: Path) -> None:
     _log.info("clocks locked at %s", settings.name)
 
 
-def _put_back(files: ClockFiles, journal: Path) -> None:
+def _put_back(files: ClockFiles, journal: Path, kernel: tuple[str, str]) -> None:
     """What the journal holds; it is gone when all of it is back."""
     if not journal.is_file():
         return
-    before = _read_journal(journal)
+    before, (device, boot) = _read_journal(journal)
+    if device and kernel[0] and device != kernel[0]:
+        raise FailedPreconditionError(
+            f"'{journal}' says what the clocks of another device were ({device}; this one is {kernel[0]}): start the "
+            "agent of that device once, with its own --state-dir, or delete the file."
+        )
+    if boot and kernel[1] and boot != kernel[1]:
+        _log.info("the device has started anew, which put its clocks back")
+        journal.unlink()
+        return
     now = files.read()
     refused = _write_all(files, {path: value for path, value in before.items() if now.get(path) != value})
     if refused:
@@ -127,16 +140,18 @@ def _write_all(files: ClockFiles, values: Mapping[str, str]) -> dict[str, str]:
     return left
 
 
-def _write_journal(journal: Path, values: Mapping[str, str]) -> None:
+def _write_journal(journal: Path, values: Mapping[str, str], kernel: tuple[str, str]) -> None:
+    content = {"version": 1, "device": kernel[0], "boot": kernel[1], "values": dict(values)}
     try:
-        write_whole(journal, json.dumps({"version": 1, "values": dict(values)}).encode())
+        write_whole(journal, json.dumps(content).encode())
     except OSError as error:
         raise FailedPreconditionError(
             f"'{journal}' cannot be written ({error.strerror}), so the clocks could not be put back: free some space."
         ) from error
 
 
-def _read_journal(journal: Path) -> dict[str, str]:
+def _read_journal(journal: Path) -> tuple[dict[str, str], tuple[str, str]]:
+    """The values, and the kernel that they are of; journals of earlier versions do not say."""
     try:
         content = json.loads(journal.read_text(encoding="utf-8"))
         if content["version"] != 1:
@@ -145,7 +160,7 @@ def _read_journal(journal: Path) -> dict[str, str]:
         for path in values:
             if not _PATH.fullmatch(path):
                 raise ValueError(f"'{path}' is no frequency")
-        return values
+        return values, (str(content.get("device", "")), str(content.get("boot", "")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataLossError(
             f"'{journal}', which says what the clocks were, cannot be read ({error}): set the governors yourself and "

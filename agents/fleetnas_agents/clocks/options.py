@@ -6,7 +6,7 @@ import argparse
 from contextlib import AbstractContextManager
 
 from fleetnas_agents.clocks.lock import ClockSettings
-from fleetnas_agents.drivers.shell_options import SHELL_DRIVERS, shell_opener
+from fleetnas_agents.drivers.shell_options import SHELL_DRIVERS, agent_owner, shell_opener
 from fleetnas_search_spaces.errors import InvalidArgumentError
 
 _FASTEST = "fastest"
@@ -33,11 +33,13 @@ def clocks(args: argparse.Namespace) -> AbstractContextManager[None]:
     """Holds the device's clocks as the options say; without the option it puts back what an earlier start left."""
     settings = _settings(args)
     if args.driver in SHELL_DRIVERS:
+        from fleetnas_agents.clocks.device import device_clocks
         from fleetnas_agents.clocks.files import ShellClockFiles
-        from fleetnas_agents.clocks.lock import locked_clocks
 
         journal = args.state_dir / "clocks.json"
-        return locked_clocks(ShellClockFiles(shell_opener(args)), settings, journal)
+        return device_clocks(
+            ShellClockFiles(shell_opener(args)), settings, journal, agent_owner(args.state_dir)
+        )
     from fleetnas_agents.clocks.host import host_clocks
 
     return host_clocks(settings)

@@ -1,6 +1,13 @@
 """The command-line options of phones and boards, and the drivers they make."""
 
-__all__ = ["SHELL_DRIVERS", "add_shell_options", "make_shell_driver", "rehearse_shell_driver", "shell_opener"]
+__all__ = [
+    "SHELL_DRIVERS",
+    "add_shell_options",
+    "agent_owner",
+    "make_shell_driver",
+    "rehearse_shell_driver",
+    "shell_opener",
+]
 
 import argparse
 import hashlib
@@ -71,7 +78,7 @@ def rehearse_shell_driver(args: argparse.Namespace, labels: tuple[tuple[str, str
     return rehearse_device(*_device(args, labels))
 
 
-def _owner(state_dir: Path) -> str:
+def agent_owner(state_dir: Path) -> str:
     """The same whenever this agent starts, for a folder of state belongs to one agent at a time."""
     return hashlib.sha256(f"{socket.gethostname()}:{state_dir.resolve()}".encode()).hexdigest()[:8]
 
@@ -88,7 +95,7 @@ def _device(
         thread_count=args.threads,
         labels=labels,
         stand_in=args.stand_in,
-        owner=_owner(args.state_dir),
+        owner=agent_owner(args.state_dir),
     )
     if args.driver == "adb":
         from fleetnas_agents.drivers.adb import AndroidProfile, PhoneFinder

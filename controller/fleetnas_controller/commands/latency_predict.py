@@ -4,6 +4,7 @@ __all__ = ["add_predict_arguments", "predict"]
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,9 @@ def predict(args: argparse.Namespace) -> int:
     with table_to_guess_from(args) as table:
         names = [name.strip() for name in args.device.split(",")]
         documents = [_document(args, table, name, wanted) for name in names]
+    for one in documents:
+        if "missing" in one:
+            print(f"warning: {one['missing']}", file=sys.stderr)
     if args.html is not None:
         _write_page(args.html, documents)
     if args.json:
@@ -62,6 +66,7 @@ def predict(args: argparse.Namespace) -> int:
 def _document(
     args: argparse.Namespace, table: "LatencyTable", device: str, space: "SearchSpace"
 ) -> dict[str, Any]:
+    from fleetnas_controller.latency_targets import known_devices, unknown_device_warning
     from fleetnas_latency.exchange.shipped import shipped_packs_of
     from fleetnas_latency.few_shot.best_model import best_model
 
@@ -95,7 +100,9 @@ def _document(
         "predictions": rows,
     }
     if missing is not None:
-        document["missing"] = str(missing)
+        names = known_devices(table)
+        document["missing"] = unknown_device_warning(device, names, model.lenders)
+        document["known_devices"] = list(names)
     if model.forecast is not None:
         document["forecast"] = {
             "more_measurements": model.forecast.more_count,
@@ -121,8 +128,6 @@ def _print(document: dict[str, Any]) -> None:
     count, lenders = document["networks_measured"], document["lenders"]
     if not count:
         print(f"a guess, nothing of the space was measured on {document['target']}: from {_named(lenders)}")
-        if "missing" in document:
-            print(document["missing"])
     else:
         lent = f" and {_named(lenders)}" if lenders else ""
         print(f"predicted from {count} measured networks on {document['target']}{lent}")

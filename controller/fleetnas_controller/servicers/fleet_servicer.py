@@ -53,7 +53,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
             )
             try:
                 device, credential = self._fleet.enrol(
-                    request.join_token, request.device_id, description, issue
+                    request.join_token, request.device_id, description, issue, request.attempt_id
                 )
             except PermissionDeniedError:
                 self._attempts.refused(host_of(context))

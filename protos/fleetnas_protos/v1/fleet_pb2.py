@@ -28,7 +28,7 @@ from fleetnas_protos.v1 import target_pb2 as fleetnas__protos_dot_v1_dot_target_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66leetnas_protos/v1/fleet.proto\x12\x12\x66leetnas_protos.v1\x1a\x1f\x66leetnas_protos/v1/device.proto\x1a$fleetnas_protos/v1/measurement.proto\x1a\x1f\x66leetnas_protos/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe0\x01\n\x11\x44\x65viceDescription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x07targets\x18\x03 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12\x41\n\x06labels\x18\x04 \x03(\x0b\x32\x31.fleetnas_protos.v1.DeviceDescription.LabelsEntry\x12\x0f\n\x07\x62\x61tches\x18\x05 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x01\n\rEnrollRequest\x12\x12\n\njoin_token\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12:\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32%.fleetnas_protos.v1.DeviceDescription\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x04 \x01(\x0c\"i\n\x0e\x45nrollResponse\x12*\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1a.fleetnas_protos.v1.Device\x12\x12\n\ncredential\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x03 \x01(\x0c\":\n\x17RenewCertificateRequest\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x01 \x01(\x0c\"3\n\x18RenewCertificateResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"3\n\x05Lease\x12\x13\n\x0bmeasurement\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"\xa4\x01\n\x0c\x41gentMessage\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.HelloH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.fleetnas_protos.v1.HeartbeatH\x00\x12,\n\x06report\x18\x03 \x01(\x0b\x32\x1a.fleetnas_protos.v1.ReportH\x00\x42\x06\n\x04kind\"l\n\x05Hello\x12:\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32%.fleetnas_protos.v1.DeviceDescription\x12\'\n\x04held\x18\x02 \x03(\x0b\x32\x19.fleetnas_protos.v1.Lease\"4\n\tHeartbeat\x12\'\n\x04held\x18\x01 \x03(\x0b\x32\x19.fleetnas_protos.v1.Lease\"\xce\x01\n\x06Report\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12*\n\x06target\x18\x02 \x01(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12\x37\n\x06result\x18\x03 \x01(\x0b\x32%.fleetnas_protos.v1.MeasurementResultH\x00\x12*\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x19.fleetnas_protos.v1.FaultH\x00\x42\t\n\x07outcome\"\xaf\x02\n\x11\x43ontrollerMessage\x12.\n\x07welcome\x18\x01 \x01(\x0b\x32\x1b.fleetnas_protos.v1.WelcomeH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.fleetnas_protos.v1.HeartbeatH\x00\x12\x34\n\nassignment\x18\x03 \x01(\x0b\x32\x1e.fleetnas_protos.v1.AssignmentH\x00\x12>\n\x0f\x61\x63knowledgement\x18\x04 \x01(\x0b\x32#.fleetnas_protos.v1.AcknowledgementH\x00\x12\x38\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32 .fleetnas_protos.v1.CancellationH\x00\x42\x06\n\x04kind\"\x83\x01\n\x07Welcome\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"o\n\nAssignment\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x37\n\x07request\x18\x02 \x01(\x0b\x32&.fleetnas_protos.v1.MeasurementRequest\"]\n\x0f\x41\x63knowledgement\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x0c\x43\x61ncellation\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x0e\n\x06reason\x18\x02 \x01(\t2\xa6\x02\n\x0c\x46leetService\x12O\n\x06\x45nroll\x12!.fleetnas_protos.v1.EnrollRequest\x1a\".fleetnas_protos.v1.EnrollResponse\x12m\n\x10RenewCertificate\x12+.fleetnas_protos.v1.RenewCertificateRequest\x1a,.fleetnas_protos.v1.RenewCertificateResponse\x12V\n\x07\x43onnect\x12 .fleetnas_protos.v1.AgentMessage\x1a%.fleetnas_protos.v1.ControllerMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66leetnas_protos/v1/fleet.proto\x12\x12\x66leetnas_protos.v1\x1a\x1f\x66leetnas_protos/v1/device.proto\x1a$fleetnas_protos/v1/measurement.proto\x1a\x1f\x66leetnas_protos/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe0\x01\n\x11\x44\x65viceDescription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x07targets\x18\x03 \x03(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12\x41\n\x06labels\x18\x04 \x03(\x0b\x32\x31.fleetnas_protos.v1.DeviceDescription.LabelsEntry\x12\x0f\n\x07\x62\x61tches\x18\x05 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\rEnrollRequest\x12\x12\n\njoin_token\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12:\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32%.fleetnas_protos.v1.DeviceDescription\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x04 \x01(\x0c\x12\x12\n\nattempt_id\x18\x05 \x01(\t\"i\n\x0e\x45nrollResponse\x12*\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1a.fleetnas_protos.v1.Device\x12\x12\n\ncredential\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x03 \x01(\x0c\":\n\x17RenewCertificateRequest\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x01 \x01(\x0c\"3\n\x18RenewCertificateResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"3\n\x05Lease\x12\x13\n\x0bmeasurement\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"\xa4\x01\n\x0c\x41gentMessage\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.HelloH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.fleetnas_protos.v1.HeartbeatH\x00\x12,\n\x06report\x18\x03 \x01(\x0b\x32\x1a.fleetnas_protos.v1.ReportH\x00\x42\x06\n\x04kind\"l\n\x05Hello\x12:\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32%.fleetnas_protos.v1.DeviceDescription\x12\'\n\x04held\x18\x02 \x03(\x0b\x32\x19.fleetnas_protos.v1.Lease\"4\n\tHeartbeat\x12\'\n\x04held\x18\x01 \x03(\x0b\x32\x19.fleetnas_protos.v1.Lease\"\xce\x01\n\x06Report\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12*\n\x06target\x18\x02 \x01(\x0b\x32\x1a.fleetnas_protos.v1.Target\x12\x37\n\x06result\x18\x03 \x01(\x0b\x32%.fleetnas_protos.v1.MeasurementResultH\x00\x12*\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x19.fleetnas_protos.v1.FaultH\x00\x42\t\n\x07outcome\"\xaf\x02\n\x11\x43ontrollerMessage\x12.\n\x07welcome\x18\x01 \x01(\x0b\x32\x1b.fleetnas_protos.v1.WelcomeH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.fleetnas_protos.v1.HeartbeatH\x00\x12\x34\n\nassignment\x18\x03 \x01(\x0b\x32\x1e.fleetnas_protos.v1.AssignmentH\x00\x12>\n\x0f\x61\x63knowledgement\x18\x04 \x01(\x0b\x32#.fleetnas_protos.v1.AcknowledgementH\x00\x12\x38\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32 .fleetnas_protos.v1.CancellationH\x00\x42\x06\n\x04kind\"\x83\x01\n\x07Welcome\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"o\n\nAssignment\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x37\n\x07request\x18\x02 \x01(\x0b\x32&.fleetnas_protos.v1.MeasurementRequest\"]\n\x0f\x41\x63knowledgement\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x0c\x43\x61ncellation\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.fleetnas_protos.v1.Lease\x12\x0e\n\x06reason\x18\x02 \x01(\t2\xa6\x02\n\x0c\x46leetService\x12O\n\x06\x45nroll\x12!.fleetnas_protos.v1.EnrollRequest\x1a\".fleetnas_protos.v1.EnrollResponse\x12m\n\x10RenewCertificate\x12+.fleetnas_protos.v1.RenewCertificateRequest\x1a,.fleetnas_protos.v1.RenewCertificateResponse\x12V\n\x07\x43onnect\x12 .fleetnas_protos.v1.AgentMessage\x1a%.fleetnas_protos.v1.ControllerMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,33 +42,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICEDESCRIPTION_LABELSENTRY']._serialized_start=370
   _globals['_DEVICEDESCRIPTION_LABELSENTRY']._serialized_end=415
   _globals['_ENROLLREQUEST']._serialized_start=418
-  _globals['_ENROLLREQUEST']._serialized_end=565
-  _globals['_ENROLLRESPONSE']._serialized_start=567
-  _globals['_ENROLLRESPONSE']._serialized_end=672
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=674
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=732
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=734
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=785
-  _globals['_LEASE']._serialized_start=787
-  _globals['_LEASE']._serialized_end=838
-  _globals['_AGENTMESSAGE']._serialized_start=841
-  _globals['_AGENTMESSAGE']._serialized_end=1005
-  _globals['_HELLO']._serialized_start=1007
-  _globals['_HELLO']._serialized_end=1115
-  _globals['_HEARTBEAT']._serialized_start=1117
-  _globals['_HEARTBEAT']._serialized_end=1169
-  _globals['_REPORT']._serialized_start=1172
-  _globals['_REPORT']._serialized_end=1378
-  _globals['_CONTROLLERMESSAGE']._serialized_start=1381
-  _globals['_CONTROLLERMESSAGE']._serialized_end=1684
-  _globals['_WELCOME']._serialized_start=1687
-  _globals['_WELCOME']._serialized_end=1818
-  _globals['_ASSIGNMENT']._serialized_start=1820
-  _globals['_ASSIGNMENT']._serialized_end=1931
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=1933
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=2026
-  _globals['_CANCELLATION']._serialized_start=2028
-  _globals['_CANCELLATION']._serialized_end=2100
-  _globals['_FLEETSERVICE']._serialized_start=2103
-  _globals['_FLEETSERVICE']._serialized_end=2397
+  _globals['_ENROLLREQUEST']._serialized_end=585
+  _globals['_ENROLLRESPONSE']._serialized_start=587
+  _globals['_ENROLLRESPONSE']._serialized_end=692
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=694
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=752
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=754
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=805
+  _globals['_LEASE']._serialized_start=807
+  _globals['_LEASE']._serialized_end=858
+  _globals['_AGENTMESSAGE']._serialized_start=861
+  _globals['_AGENTMESSAGE']._serialized_end=1025
+  _globals['_HELLO']._serialized_start=1027
+  _globals['_HELLO']._serialized_end=1135
+  _globals['_HEARTBEAT']._serialized_start=1137
+  _globals['_HEARTBEAT']._serialized_end=1189
+  _globals['_REPORT']._serialized_start=1192
+  _globals['_REPORT']._serialized_end=1398
+  _globals['_CONTROLLERMESSAGE']._serialized_start=1401
+  _globals['_CONTROLLERMESSAGE']._serialized_end=1704
+  _globals['_WELCOME']._serialized_start=1707
+  _globals['_WELCOME']._serialized_end=1838
+  _globals['_ASSIGNMENT']._serialized_start=1840
+  _globals['_ASSIGNMENT']._serialized_end=1951
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=1953
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=2046
+  _globals['_CANCELLATION']._serialized_start=2048
+  _globals['_CANCELLATION']._serialized_end=2120
+  _globals['_FLEETSERVICE']._serialized_start=2123
+  _globals['_FLEETSERVICE']._serialized_end=2417
 # @@protoc_insertion_point(module_scope)

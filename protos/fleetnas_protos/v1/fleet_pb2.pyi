@@ -94,12 +94,17 @@ class EnrollRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     CERTIFICATE_REQUEST_PEM_FIELD_NUMBER: _builtins.int
+    ATTEMPT_ID_FIELD_NUMBER: _builtins.int
     join_token: _builtins.str
     """From `CreateJoinToken`."""
     device_id: _builtins.str
     """The id to bear; empty lets the controller choose."""
     certificate_request_pem: _builtins.bytes
     """Certificate signing request in PEM, of a P-256 key; needed on an encrypted fleet, ignored on others."""
+    attempt_id: _builtins.str
+    """Chosen by the agent, at random, and the same until it has the answer: the same token and attempt again are one
+    enrolment, which uses the token up once and gives a new credential for the same device. Empty for none.
+    """
     @_builtins.property
     def description(self) -> Global___DeviceDescription:
         """What the device is."""
@@ -111,10 +116,11 @@ class EnrollRequest(_message.Message):
         device_id: _builtins.str = ...,
         description: Global___DeviceDescription | None = ...,
         certificate_request_pem: _builtins.bytes = ...,
+        attempt_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request_pem", b"certificate_request_pem", "description", b"description", "device_id", b"device_id", "join_token", b"join_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "certificate_request_pem", b"certificate_request_pem", "description", b"description", "device_id", b"device_id", "join_token", b"join_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fleetnas_controller.devices import DeviceDescription
 from fleetnas_controller.enrolment import MAX_TTL_S
 from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
@@ -16,8 +17,6 @@ World = Any
 
 
 def enrol(world: World, secret: str, device_id: str = "") -> Any:
-    from fleetnas_controller.devices import DeviceDescription
-
     return world.fleet.enrol(secret, device_id, DeviceDescription("board", "host", ()))
 
 
@@ -111,3 +110,57 @@ def test_unknown_device_names_the_near_one(world: World) -> None:
     world.enrol("bench-1")
     with pytest.raises(NotFoundError, match="did you mean 'bench-1'"):
         world.fleet.devices.get("devices/bench1")
+
+
+def attempt(world: World, secret: str, attempt_id: str = "one", device_id: str = "a") -> tuple[str, str]:
+    """Name and credential of the device that comes of it."""
+    described = DeviceDescription("board", "host", ())
+    device, credential = world.fleet.enrol(secret, device_id, described, attempt_id=attempt_id)
+    return device.name, credential.sha256
+
+
+def test_same_attempt_is_one_enrolment_with_a_new_credential(world: World) -> None:
+    secret = world.enrolment.create_token(use_count=2).secret
+    name, first = attempt(world, secret)
+    world.restart()
+    again, second = attempt(world, secret)
+    assert (again, world.enrolment.device_of(second)) == (name, name)
+    with pytest.raises(PermissionDeniedError):
+        world.enrolment.device_of(first)
+    assert attempt(world, secret, "other", "b")[0] == "devices/b"  # the second use was left
+    assert attempt(world, secret)[0] == name
+    with pytest.raises(PermissionDeniedError, match="used up"):
+        attempt(world, secret, "third", "c")
+
+
+def test_attempt_without_an_id_gets_the_same_name_again(world: World) -> None:
+    secret = world.enrolment.create_token().secret
+    assert attempt(world, secret, device_id="")[0] == attempt(world, secret, device_id="")[0]
+
+
+@pytest.mark.parametrize(
+    ("attempt_id", "device_id"), [("two", "a"), ("", "a"), ("one", "b")], ids=["attempt", "none", "device"]
+)
+def test_another_attempt_with_a_used_token_is_refused(world: World, attempt_id: str, device_id: str) -> None:
+    secret = world.enrolment.create_token().secret
+    attempt(world, secret)
+    with pytest.raises(PermissionDeniedError, match="used up"):
+        attempt(world, secret, attempt_id, device_id)
+
+
+def test_attempt_ends_with_its_token_and_with_its_device(world: World) -> None:
+    secret = world.enrolment.create_token(ttl_s=60).secret
+    attempt(world, secret)
+    world.clock.now += 61
+    with pytest.raises(PermissionDeniedError, match="expired"):
+        attempt(world, secret)
+    secret = world.enrolment.create_token().secret
+    name, _ = attempt(world, secret, device_id="b")
+    world.fleet.remove(name)
+    with pytest.raises(PermissionDeniedError, match="used up"):
+        attempt(world, secret, device_id="b")
+
+
+def test_endless_attempt_is_refused(world: World) -> None:
+    with pytest.raises(InvalidArgumentError, match="65 characters"):
+        attempt(world, world.enrolment.create_token().secret, "x" * 65)

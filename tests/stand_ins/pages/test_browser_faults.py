@@ -12,6 +12,7 @@ from fleetnas_controller.jobs import FaultKind, MeasurementState
 from fleetnas_latency.measurement import Plan
 
 INFRASTRUCTURE, CRASH, MODEL = FaultKind.INFRASTRUCTURE, FaultKind.CRASH, FaultKind.MODEL
+UNSOUND = FaultKind.UNSOUND
 REAL = "const real = performance.now.bind(performance); let count = 0;"
 ON_JOB = "self.addEventListener('message', ({data}) => { if (data.kind === 'job') %s });"
 
@@ -27,7 +28,7 @@ WORKERS = {
         f"{REAL} performance.now = () => real() - 60 * count++ ** 2;", INFRASTRUCTURE, "clock went from",
     ),
     "clock that jumps a day": (
-        f"{REAL} performance.now = () => real() + (count++ > 40 ? 864e5 : 0);", INFRASTRUCTURE, "cannot be judged",
+        f"{REAL} performance.now = () => real() + (count++ > 40 ? 864e5 : 0);", UNSOUND, "cannot be judged",
     ),
     "no memory for the runtime": (
         "const none = () => Promise.reject(new RangeError('Out of memory'));"

@@ -196,7 +196,7 @@ def test_right_output_is_judged_by_its_runs(reported: Any, tmp_path: Path) -> No
 
 def test_runs_that_cannot_be_judged_give_the_job_back(reported: Any) -> None:
     record = reported(result_of(digest=[1.0], rounds=0))
-    assert record.fault.kind is FaultKind.INFRASTRUCTURE
+    assert record.fault.kind is FaultKind.UNSOUND
     assert "cannot be judged" in record.fault.message
 
 
