@@ -118,3 +118,9 @@ def _searches(db: Database) -> None:
         not_null={"architecture", "worker", "state", "finish_order"},
     )
     db.table("told_trials").create_index(["search", "finish_order"])
+
+
+@MIGRATIONS(name="0004_fault_file")
+def _fault_file(db: Database) -> None:
+    """Which network of a batch is to blame."""
+    db.table("measurements").add_column("fault_file", str)
