@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, sample_input
+from fleetnas_agents.ncnn_job import RunnerFiles, job_text, sample_input
+from fleetnas_agents.runner_answer import measurement_of
 from fleetnas_latency.measurement import Measurement, Plan
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.builder import GraphBuilder, Tensor
@@ -157,9 +158,9 @@ def in_runner(models: dict[str, NcnnModel], folder: Path, core: int) -> Measurem
     for name, model in models.items():
         (folder / f"{name}.param").write_text(model.param_text)
         (folder / f"{name}.bin").write_bytes(model.bin_bytes)
-    (folder / "input").write_bytes(sample_input(models["fp32"].param_text))
+    (folder / "input").write_bytes(sample_input([models["fp32"].param_text]))
     int8, fp32 = ((f"{folder}/{name}.param", f"{folder}/{name}.bin") for name in ("int8", "fp32"))
-    files = RunnerFiles(int8, fp32, f"{folder}/input", {})
+    files = RunnerFiles((int8,), fp32, f"{folder}/input", {})
     (folder / "job").write_text(job_text(files, PLAN, (core,), 120.0))
     command = [str(find_runner(None, "x86_64")), str(folder / "job")]
     done = subprocess.run(command, capture_output=True, check=False)

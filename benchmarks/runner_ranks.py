@@ -23,7 +23,8 @@ from typing import Any
 
 from fleetnas_agents.drivers.runner_file import find_runner
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.ncnn_job import RunnerFiles, job_text, measurement_of, sample_input
+from fleetnas_agents.ncnn_job import RunnerFiles, job_text, sample_input
+from fleetnas_agents.runner_answer import measurement_of
 from fleetnas_agents.runtimes.registry import runtime_of
 from fleetnas_agents.runtimes.runtime import TimedNetwork
 from fleetnas_latency.measurement import Evidence, Measurement, Plan, judge, measure
@@ -91,9 +92,10 @@ def both(found: SearchSpace, one: Architecture, folder: Path, core: int) -> tupl
 
 
 def in_runner(folder: Path, core: int, plan: Plan = PLAN) -> Measurement:
-    (folder / "input").write_bytes(sample_input((folder / "net.param").read_text()))
+    texts = [(folder / f"{name}.param").read_text() for name in ("net", "anchor")]
+    (folder / "input").write_bytes(sample_input(texts))
     paths: Any = {name: (f"{folder}/{name}.param", f"{folder}/{name}.bin") for name in ("net", "anchor")}
-    files = RunnerFiles(paths["net"], paths["anchor"], f"{folder}/input", {})
+    files = RunnerFiles((paths["net"],), paths["anchor"], f"{folder}/input", {})
     (folder / "job").write_text(job_text(files, plan, (core,), 120.0))
     command = [str(find_runner(None, "x86_64")), str(folder / "job")]
     done = subprocess.run(command, capture_output=True, check=False)

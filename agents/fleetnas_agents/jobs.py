@@ -105,12 +105,25 @@ class FaultKind(StrEnum):
 
 
 class MeasureError(FleetNASError):
-    """An attempt that gave no measurement."""
+    """An attempt that gave no measurement.
 
-    def __init__(self, kind: FaultKind, message: str) -> None:
+    Attributes:
+        file: Path of the network to blame among the job's files; empty where that is unknown or none of them.
+    """
+
+    def __init__(self, kind: FaultKind, message: str, file: str = "") -> None:
         super().__init__(" ".join(message.split())[:500])
         self.kind = kind
+        self.file = file
 
     @classmethod
     def infrastructure(cls, message: str) -> "MeasureError":
         return cls(FaultKind.INFRASTRUCTURE, message)
+
+    def in_batch(self, job: Job, number: int) -> "MeasureError":
+        """With the network of that number, from 1, to blame; itself where there is none or it is the only one."""
+        count = len(job.entry_files)
+        if self.kind is FaultKind.INFRASTRUCTURE or count == 1 or not 1 <= number <= count:
+            return self
+        message = f"network {number} of {count}: {self}"
+        return MeasureError(self.kind, message, job.entry_files[number - 1])

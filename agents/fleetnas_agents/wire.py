@@ -70,7 +70,8 @@ def report_to_pb(lease: Lease, outcome: tuple[Measurement, Target] | MeasureErro
 
 
 def fault_to_pb(fault: MeasureError) -> measurement_pb2.Fault:
-    return measurement_pb2.Fault(kind=measurement_pb2.Fault.Kind.Value(fault.kind.name), message=str(fault))
+    kind = measurement_pb2.Fault.Kind.Value(fault.kind.name)
+    return measurement_pb2.Fault(kind=kind, message=str(fault), file=fault.file)
 
 
 def plan_bytes(plan: Plan) -> bytes:

@@ -1,7 +1,8 @@
 """The process that runs networks, so that a crash or a hang of the runtime ends a job and not the agent.
 
 Reads JOB frames from standard input, answers on standard output. Started as
-``python -m fleetnas_agents.worker CORES`` (``2,3``; ``-1``: not pinned).
+``python -m fleetnas_agents.worker CORES`` (``2,3``; ``-1``: not pinned). A PROGRESS frame may say which of the job's
+networks is being loaded, from 1; 0 where none is.
 """
 
 __all__ = ["main"]
@@ -25,7 +26,7 @@ from fleetnas_agents.frames import FrameKind, pack_frame, read_frame
 from fleetnas_agents.jobs import FaultKind, MeasureError
 from fleetnas_agents.loading import loaded_twice
 from fleetnas_agents.runtimes.registry import runtime_of
-from fleetnas_agents.runtimes.runtime import LoadedNetwork, Runtime, TimedNetwork
+from fleetnas_agents.runtimes.runtime import Runtime, TimedNetwork
 from fleetnas_agents.wire import plan_of_bytes, result_bytes
 from fleetnas_latency.digest import output_digest
 from fleetnas_latency.measurement import (
@@ -78,7 +79,11 @@ class _Worker:
         if cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, cores)
         before = host_facts(cores)
-        loaded = [self._loaded(runtime, path, plan.thread_count, job) for path in map(Path, job["models"])]
+        loaded = []
+        for number, path in enumerate(map(Path, job["models"]), 1):
+            self._send(FrameKind.PROGRESS, str(number).encode())
+            loaded.append(loaded_twice(runtime, path, plan.thread_count, self._alive))
+        self._send(FrameKind.PROGRESS, b"0")
         anchor = self._anchor_of(job, runtime, plan.thread_count)
         gc.collect()
         gc.disable()
@@ -101,18 +106,6 @@ class _Worker:
                 judged = replace(judged, operators=times)
             results.append(judged)
         return in_one(results)
-
-    def _loaded(
-        self, runtime: Runtime, path: Path, thread_count: int, job: dict[str, Any]
-    ) -> tuple[LoadedNetwork, dict[str, str]]:
-        try:
-            return loaded_twice(runtime, path, thread_count, self._alive)
-        except MeasureError as fault:
-            models = job["models"]
-            if len(models) == 1:
-                raise
-            number = models.index(str(path)) + 1
-            raise MeasureError(fault.kind, f"network {number} of {len(models)}: {fault}") from fault
 
     def _timed(
         self, networks: Sequence[TimedNetwork], anchor: TimedNetwork | None, plan: Plan, seed: str

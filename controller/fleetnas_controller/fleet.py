@@ -221,7 +221,9 @@ class Fleet:
         if record is None or refusal:
             return Acknowledgement(False, refusal)
         if isinstance(outcome, Fault):
-            self._fail(record, outcome)
+            # Whoever reports it, only a network of this measurement can be to blame.
+            known = (record.request.entry_file, *record.request.companion_files)
+            self._fail(record, outcome if outcome.file in known else replace(outcome, file=""))
         else:
             done = replace(
                 record,

@@ -129,3 +129,9 @@ def _enrolments(db: Database) -> None:
         not_null={"device", "expire_time"},
     )
     db.table("enrolments").create_index(["device"])
+
+
+@MIGRATIONS(name="0005_fault_file")
+def _fault_file(db: Database) -> None:
+    """Which network of a batch is to blame."""
+    db.table("measurements").add_column("fault_file", str)

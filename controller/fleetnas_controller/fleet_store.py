@@ -308,6 +308,7 @@ def _to_row(record: MeasurementRecord) -> dict[str, Any]:
         "retry_time": record.retry_time,
         "fault_kind": record.fault.kind.value if record.fault else None,
         "fault_message": record.fault.message if record.fault else None,
+        "fault_file": record.fault.file if record.fault else None,
         "target": pack(record.target) if record.target else None,
         "result": pack(record.result) if record.result else None,
     }
@@ -329,5 +330,9 @@ def _from_row(row: Mapping[str, Any]) -> MeasurementRecord:
         retry_time=row["retry_time"],
         target=unpack(row["target"], Target) if row["target"] else None,
         result=unpack(row["result"], Measurement) if row["result"] else None,
-        fault=Fault(FaultKind(row["fault_kind"]), row["fault_message"]) if row["fault_kind"] else None,
+        fault=_fault_of(row) if row["fault_kind"] else None,
     )
+
+
+def _fault_of(row: Mapping[str, Any]) -> Fault:
+    return Fault(FaultKind(row["fault_kind"]), row["fault_message"], row["fault_file"] or "")

@@ -81,10 +81,15 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an attempt gave no measurement, in one line."""
+    """Why an attempt gave no measurement, in one line.
+
+    Attributes:
+        file: Path of the network of a batch that is to blame; empty where that is unknown or it is the only one.
+    """
 
     kind: FaultKind
     message: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from fleetnas_controller.client import FleetClient
 from fleetnas_controller.jobs import (
     Device,
+    Fault,
+    FaultKind,
     Limits,
     MeasurementRecord,
     MeasurementRequest,
@@ -17,7 +19,7 @@ from fleetnas_controller.jobs import (
     ModelFile,
     Selector,
 )
-from fleetnas_controller.network_files import onnx_files
+from fleetnas_controller.network_files import files_for
 from fleetnas_controller.user_network import UserNetwork
 from fleetnas_latency.anchored_batch import longest_s
 from fleetnas_latency.plan import Plan
@@ -48,10 +50,10 @@ class Anchor:
     files: tuple[ModelFile, ...]
 
     @classmethod
-    def uploaded(cls, client: FleetClient, folder: Path) -> "Anchor":
+    def uploaded(cls, client: FleetClient, device: Device, folder: Path) -> "Anchor":
         """The reference of the space ``nas-bench-macro``, the anchor of its searches too; written to ``folder``."""
         found = space(_ANCHOR_SPACE)
-        files = onnx_files(found, WeightPool(folder), client.put_artifact)
+        files = files_for([device], found, WeightPool(folder), client.put_artifact)
         return cls(*files.upload(found.canonical(found.reference)))
 
 
@@ -91,13 +93,38 @@ class Measuring:
             CancelledError: Somebody else cancelled it.
             DeadlineExceededError: It took more than half an hour, or than a batch may take.
         """
+        return _done(self._finished(networks, plan, profile), _names(networks))
+
+    def measure_good(
+        self, networks: Sequence[Uploaded], plan: Plan, *, profile: bool = False
+    ) -> tuple[MeasurementRecord | None, dict[int, Fault]]:
+        """As ``measure``; a network of a batch that the device cannot run is left out and the others measured again.
+
+        Returns:
+            The record of those that ran, in their order, and by its index the fault of each of the others. No
+            record where none ran.
+
+        Raises:
+            FleetNASError: As ``measure``, where no network of a batch is to blame.
+        """
+        left, bad = list(range(len(networks))), dict[int, Fault]()
+        while left:
+            asked = [networks[index] for index in left]
+            record = self._finished(asked, plan, profile)
+            fault = record.fault if record.state is MeasurementState.FAILED else None
+            blamed = _blamed(record, fault, alone=bool(bad) and len(left) == 1)
+            if fault is None or blamed is None:
+                return _done(record, _names(asked)), bad
+            bad[left.pop(blamed)] = fault
+        return None, bad
+
+    def _finished(self, networks: Sequence[Uploaded], plan: Plan, profile: bool) -> MeasurementRecord:
         if len(networks) > 1 and not self._device.batches:
             raise FailedPreconditionError(
                 f"device '{self._device.device_id}' measures one network at a time: give one file."
             )
         request = self._request(networks, plan, profile)
         wait_s = max(_WAIT_S, request.limits.device_s + request.limits.total_s)
-        entry = ", ".join(one.entry for one in networks)
         record = self._client.create_measurement(request)
         try:
             finished = self._client.wait_any([record.name], wait_s)
@@ -107,10 +134,10 @@ class Measuring:
         if not finished:
             self._client.cancel_measurement(record.name)
             raise DeadlineExceededError(
-                f"no result of '{entry}' from '{self._device.device_id}' within {wait_s / 60:.0f} minutes: see "
-                f"'fleetnas device show {self._device.device_id}'."
+                f"no result of '{_names(networks)}' from '{self._device.device_id}' within {wait_s / 60:.0f} "
+                f"minutes: see 'fleetnas device show {self._device.device_id}'."
             )
-        return _done(finished[0], entry)
+        return finished[0]
 
     def _request(self, networks: Sequence[Uploaded], plan: Plan, profile: bool) -> MeasurementRequest:
         anchor, count = self._anchor, len(networks)
@@ -138,6 +165,24 @@ class Measuring:
             labels=(("command", "measure"),),
             profile=profile,
         )
+
+
+def _names(networks: Sequence[Uploaded]) -> str:
+    return ", ".join(one.entry for one in networks)
+
+
+def _blamed(record: MeasurementRecord, fault: Fault | None, *, alone: bool) -> int | None:
+    """Index of the network to leave out; None where the fault is none of a network's.
+
+    Args:
+        alone: Whether it is the only one that is left of a batch, which needs no naming.
+    """
+    if fault is None or fault.kind is FaultKind.INFRASTRUCTURE:
+        return None
+    entries = (record.request.entry_file, *record.request.companion_files)
+    if fault.file in entries:
+        return entries.index(fault.file)
+    return 0 if alone else None
 
 
 def _done(record: MeasurementRecord, entry: str) -> MeasurementRecord:

@@ -1,6 +1,6 @@
 """Networks as files that the fleet has: small models beside weights that travel once."""
 
-__all__ = ["files_for", "ncnn_files", "onnx_files"]
+__all__ = ["NATIVE_KINDS", "files_for", "ncnn_files", "onnx_files"]
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.errors import FailedPreconditionError
 from fleetnas_search_spaces.weights import WeightFile, WeightPool
 
-_NATIVE_KINDS = ("adb", "ssh")
+NATIVE_KINDS = ("adb", "ssh")
 """Drivers whose runner on the device loads ncnn's own files."""
 
 
@@ -100,7 +100,7 @@ def files_for(
     Raises:
         FailedPreconditionError: Some of them are reached by the native runner and others are not.
     """
-    native = [one for one in devices if one.kind in _NATIVE_KINDS]
+    native = [one for one in devices if one.kind in NATIVE_KINDS]
     if native and len(native) < len(devices):
         names = ", ".join(f"'{one.device_id}' ({one.kind})" for one in devices)
         raise FailedPreconditionError(

@@ -50,7 +50,7 @@ def after_fault(
     record = replace(record, crash_count=crash_count, fault=fault, update_time=now, expire_time=0.0)
     if crash_count >= _CRASH_LIMIT:
         message = f"the runtime crashed or hung {crash_count} times on this file; last: {fault.message}"
-        fault = Fault(FaultKind.MODEL, message)
+        fault = Fault(FaultKind.MODEL, message, fault.file)
     if fault.kind is FaultKind.MODEL:
         return replace(record, state=MeasurementState.FAILED, fault=fault)
     if record.attempt_count >= settings.attempt_limit:

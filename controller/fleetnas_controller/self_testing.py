@@ -10,7 +10,7 @@ from random import Random
 from fleetnas_controller.asking import default_statistic
 from fleetnas_controller.device_session import DeviceSettings, device_session
 from fleetnas_controller.measuring import Anchor, Measuring, Uploaded
-from fleetnas_controller.network_files import onnx_files
+from fleetnas_controller.network_files import files_for
 from fleetnas_controller.self_tests import SelfTestRecord
 from fleetnas_controller.trial_runner import NetworkFiles
 from fleetnas_latency.measurement import Measurement
@@ -42,8 +42,10 @@ def run_self_test(
     for index in range(session_count):
         with device_session(settings) as (client, device), tempfile.TemporaryDirectory() as folder:
             say(f"session {index + 1} of {session_count}: {network_count} networks on '{device.device_id}'")
-            files = onnx_files(space(_SPACE), WeightPool(Path(folder)), client.put_artifact)
-            measuring = Measuring(client, device, settings.runtime, Anchor.uploaded(client, Path(folder)))
+            files = files_for([device], space(_SPACE), WeightPool(Path(folder)), client.put_artifact)
+            measuring = Measuring(
+                client, device, settings.runtime, Anchor.uploaded(client, device, Path(folder))
+            )
             plan = _plan(default_statistic(device, settings.thread_count), settings.thread_count)
             found: dict[str, Measurement] = {}
             for name, network in _shuffled(files, network_count, index):

@@ -1,13 +1,17 @@
-"""An ONNX file that a user brings, checked before any device is asked."""
+"""A network that a user brings as a file, checked before any device is asked."""
 
-__all__ = ["UserNetwork", "read_network"]
+__all__ = ["UserNetwork", "check_runs_on", "read_network"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fleetnas_controller.jobs import Device
+from fleetnas_controller.network_files import NATIVE_KINDS
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+
+_NCNN = ".param"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,50 @@ class UserNetwork:
     def size_bytes(self) -> int:
         return sum(path.stat().st_size for _, path in self.files)
 
+    @property
+    def is_ncnn(self) -> bool:
+        return self.entry.endswith(_NCNN)
+
 
 def read_network(path: Path) -> UserNetwork:
-    """Finds what belongs to an ONNX file.
+    """Finds what belongs to an ONNX file, or to an ncnn network (``NAME.param``).
 
     Raises:
         NotFoundError: The file or one of its weight files is not there.
         InvalidArgumentError: It is no ONNX, or has an input whose size is open.
     """
+    return _ncnn_network(path) if path.name.endswith(_NCNN) else _onnx_network(path)
+
+
+def check_runs_on(device: Device, networks: Sequence[UserNetwork]) -> None:
+    """Raises InvalidArgumentError where the device loads another kind of file."""
+    native = device.kind in NATIVE_KINDS
+    for one in networks:
+        if one.is_ncnn is not native:
+            wanted = "ncnn networks: give NAME.param with NAME.bin beside it" if native else "ONNX files"
+            raise InvalidArgumentError(
+                f"'{one.files[0][1]}' is none that '{device.device_id}' ({device.kind}) loads; it takes {wanted}."
+            )
+
+
+def _ncnn_network(path: Path) -> UserNetwork:
+    weights = path.with_suffix(".weights")
+    if not weights.is_file():
+        weights = path.with_suffix(".bin")
+    for one, what in ((path, "it has to be an ncnn network"), (weights, "ncnn's weights belong beside it")):
+        if not one.is_file():
+            raise NotFoundError(f"no file '{one}'. Check the path; {what}.")
+    files = [(path.name, path), (weights.name, weights)]
+    if weights.suffix == ".weights":
+        lines = weights.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+        names = sorted(
+            {line.split()[0] for line in lines if line.split() and line.split()[0].endswith(".f32")}
+        )
+        files += [(name, _weight_file(path, name)) for name in names]
+    return UserNetwork(path.name, tuple(files))
+
+
+def _onnx_network(path: Path) -> UserNetwork:
     import onnx
 
     if not path.is_file():

@@ -193,10 +193,14 @@ def _throttled(shift: Shift | None, raw: RawMeasurement, plan: Plan) -> _Finding
 
 
 def _not_converged(raw: RawMeasurement, measured: Estimate, plan: Plan) -> _Finding | None:
-    """The run cap is no fault where the interval is as narrow as asked: more runs would say the same."""
+    """The run cap is no fault where the interval is as narrow as asked: more runs would say the same.
+
+    Too few rounds are one: runs of one moment may all be alike and say nothing of the next.
+    """
     if raw.stop_reason is StopReason.CONVERGED:
         return None
     run_count = len(raw.candidate.wall_ms)
+    more = "more runs" if raw.stop_reason is StopReason.RUN_CAP else "more time"
     done = f"{run_count} runs in {raw.round_count} rounds and {raw.sampling_duration_s:.1f} s"
     if not plan.is_met_by(measured):
         speeds = two_speeds(raw.candidate.by_round(plan.statistic), plan.level)
@@ -206,16 +210,15 @@ def _not_converged(raw: RawMeasurement, measured: Estimate, plan: Plan) -> _Find
                 f"{done}), slow for {speeds.low_share:.0%} to {speeds.high_share:.0%} of the time: fix its "
                 "frequency or allow more time"
             )
-        more = "more runs" if raw.stop_reason is StopReason.RUN_CAP else "more time"
         return Verdict.NOT_CONVERGED, (
             f"the interval is +-{measured.relative_half_width:.1%} after {done}, asked was "
             f"+-{plan.relative_half_width:.1%}: allow {more} or a wider interval"
         )
-    if raw.stop_reason is StopReason.RUN_CAP:
+    if raw.stop_reason is StopReason.RUN_CAP and raw.round_count >= plan.min_round_count:
         return None
     return Verdict.NOT_CONVERGED, (
         f"{done} are fewer than the {plan.min_run_count} runs in {plan.min_round_count} rounds asked for: "
-        "allow more time"
+        f"allow {more}"
     )
 
 

@@ -278,8 +278,17 @@ def test_refused_file_of_a_batch_is_named_by_its_number(
 ) -> None:
     job, folder = batch_of(shelf, lay_out, make_network(), make_network("NoSuchOperator"), make_network())
     fault = fault_of(job, folder)
-    assert fault.kind is FaultKind.MODEL
+    assert (fault.kind, fault.file) == (FaultKind.MODEL, job.companion_files[0])
     assert "network 2 of 3: ONNX Runtime refuses 'net-2.onnx'" in str(fault)
+
+
+def test_network_of_a_batch_whose_load_ends_the_process_is_named(
+    shelf: Any, lay_out: LayOut, make_network: Any
+) -> None:
+    job, folder = batch_of(shelf, lay_out, make_network(), make_network(size=32))
+    code = "import os, sys\nsys.stdout.buffer.write(bytes([2, 1, 0, 0, 0]) + b'2')\nsys.stdout.flush()\nos.abort()"
+    fault = fault_of(job, folder, sys.executable, "-c", code)
+    assert (fault.kind, fault.file) == (FaultKind.CRASH, job.companion_files[0])
 
 
 def test_driver_without_a_core_is_not_pinned() -> None:

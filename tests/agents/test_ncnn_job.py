@@ -1,8 +1,6 @@
-"""What the native runner is told and what is believed of its answers."""
+"""What the native runner is told."""
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,29 +8,16 @@ import pytest
 from fleetnas_agents.jobs import FaultKind, Job, Lease, MeasureError, ModelFile
 from fleetnas_agents.ncnn_job import (
     RunnerFiles,
-    fault_of,
     job_text,
-    measurement_of,
     network_files,
     precision_of,
     sample_input,
+    weight_parts,
 )
-from fleetnas_latency.measurement import Plan, StopReason, Verdict
+from fleetnas_latency.measurement import Plan
 from fleetnas_latency.statistics import Statistic
 
 PARAM = "7767517\n1 1\nInput input 0 1 input 0=4 1=3 2=2\n"
-
-
-def answer(**changes: Any) -> str:
-    runs = [1_000_000 + step for step in range(40)]
-    series = {"inner_count": 1, "wall_ns": runs, "cpu_ns": runs, "rounds": [step // 4 for step in range(40)]}
-    content = {
-        "stop_reason": "converged", "warmup_run_count": 3, "warmup_duration_s": 0.5, "warmup_steady": True,
-        "sampling_duration_s": 1.0, "tick_ns": 1, "digest": ["1", "2", "2", "2", *["2"] * 6],
-        "before": {"governor": "schedutil", "cores": "4"}, "after": {"governor": "performance", "cores": "4"},
-        "candidate": series, "anchor": {"inner_count": 1, "wall_ns": [], "cpu_ns": [], "rounds": []},
-    }  # fmt: skip
-    return json.dumps(content | changes)
 
 
 def job(*names: str) -> Job:
@@ -40,60 +25,14 @@ def job(*names: str) -> Job:
     return Job(Lease("measurements/m", 1), files, names[0], "", Plan(), 1.0, 1.0)
 
 
-def test_answer_becomes_a_judged_measurement() -> None:
-    result = measurement_of(answer(), Plan(), {"battery_percent": "81"})
-    assert result.verdict is Verdict.OK
-    assert result.estimate.value == pytest.approx(1.0, rel=1e-3)
-    assert {("governor", "performance"), ("governor_before", "schedutil"), ("battery_percent", "81")} <= set(
-        result.evidence
-    )
-    assert "cores_before" not in dict(result.evidence)
-
-
-def test_loop_of_inferences_counts_as_the_mean_one() -> None:
-    content = json.loads(answer())
-    content["candidate"]["inner_count"] = 10
-    assert measurement_of(json.dumps(content), Plan(), {}).estimate.value == pytest.approx(0.1, rel=1e-3)
-
-
-def test_runner_that_calls_wide_runs_converged_is_not_believed() -> None:
-    content = json.loads(answer())
-    content["candidate"]["wall_ns"] = [1_000_000 * (1 + step % 7) for step in range(40)]
-    result = measurement_of(json.dumps(content), Plan(statistic=Statistic.WALL_MEDIAN), {})
-    assert result.raw.stop_reason is StopReason.DURATION_CAP
-    assert result.verdict is not Verdict.OK
-
-
-def test_output_that_is_not_finite_is_a_wrong_output() -> None:
-    content = answer(digest=["1", "nan", "nan", "nan", *["nan"] * 6])
-    assert measurement_of(content, Plan(), {}).verdict is Verdict.WRONG_OUTPUT
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        "", "{}", "null", "[1]", '{"candidate": 3}', answer(stop_reason="tired"), answer(digest=None),
-        answer(candidate={"inner_count": 0, "wall_ns": [1], "cpu_ns": [1], "rounds": [0]}),
-        answer(candidate={"inner_count": 1, "wall_ns": [1, 2], "cpu_ns": [1], "rounds": [0]}),
-        answer(candidate={"inner_count": 1, "wall_ns": [], "cpu_ns": [], "rounds": []}),
-        answer(tick_ns=float("inf")), answer(tick_ns=-1), answer(warmup_duration_s=float("nan")),
-        answer(sampling_duration_s=-1.0),
-    ],
-)  # fmt: skip
-def test_answer_that_is_no_result_is_a_crash(broken: str) -> None:
-    with pytest.raises(MeasureError) as caught:
-        measurement_of(broken, Plan(), {})
-    assert caught.value.kind is FaultKind.CRASH
-
-
 def test_runner_is_told_the_plans_numbers() -> None:
-    files = RunnerFiles(("/c/a", "/c/b"), ("/c/d", "/c/e"), "/c/i", {"w.f32": "/c/w"})
+    files = RunnerFiles((("/c/a", "/c/b"), ("/c/x", "/c/y")), ("/c/d", "/c/e"), "/c/i", {"w.f32": "/c/w"})
     plan = replace(Plan(), statistic=Statistic.CPU_P10, max_duration_s=7.5)
-    lines = job_text(files, plan, (4, 5), 12.3).splitlines()
-    assert lines[0] == "fleetnas-job 2"
+    lines = job_text(files, plan, (4, 5), 12.3, seed="measurements/m").splitlines()
+    assert lines[:3] == ["fleetnas-job 3", "candidate /c/a /c/b", "candidate /c/x /c/y"]
     assert {
-        "candidate /c/a /c/b", "anchor /c/d /c/e", "input /c/i", "file w.f32 /c/w", "cores 4,5", "limit_s 13",
-        "series cpu", "quantile 0.1", "max_duration_s 7.5", "thread_count 1",
+        "anchor /c/d /c/e", "input /c/i", "file w.f32 /c/w", "cores 4,5", "limit_s 13", "seed measurements/m",
+        "drift_limit 0.03", "series cpu", "quantile 0.1", "max_duration_s 7.5", "thread_count 1",
     } <= set(lines)  # fmt: skip
 
 
@@ -111,18 +50,27 @@ def test_job_without_an_ncnn_network_is_the_models_fault(names: tuple[str, ...])
 
 def test_input_is_the_one_that_the_hosts_runtimes_get() -> None:
     expected = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype("<f4")
-    assert sample_input(PARAM) == expected.tobytes()
+    assert sample_input([PARAM]) == expected.tobytes()
+
+
+def test_input_of_a_batch_begins_with_that_of_its_smaller_networks() -> None:
+    larger = PARAM.replace("0=4", "0=9")
+    assert sample_input([PARAM, larger]) == sample_input([larger])
+    assert sample_input([larger])[: 4 * 24] == sample_input([PARAM])
+
+
+def test_weights_are_found_by_name_in_whatever_folder_they_lie() -> None:
+    files = (ModelFile("one/w.f32", "1" * 64, 4), ModelFile("two/w.f32", "1" * 64, 4))
+    assert weight_parts(replace(job("net.param"), files=files))["w.f32"] in ("one/w.f32", "two/w.f32")
+    with pytest.raises(MeasureError, match=r"two different files 'w\.f32'"):
+        weight_parts(replace(job("net.param"), files=(files[0], replace(files[1], sha256="2" * 64))))
 
 
 @pytest.mark.parametrize("param", ["", "garbage", PARAM.replace("2=2", ""), PARAM.replace("0=4", "0=x")])
 def test_network_without_the_size_of_its_input_is_the_models_fault(param: str) -> None:
     with pytest.raises(MeasureError) as caught:
-        sample_input(param)
+        sample_input([PARAM, param])
     assert caught.value.kind is FaultKind.MODEL
-
-
-def test_fault_of_an_unknown_kind_is_a_crash() -> None:
-    assert (fault_of("weather rain").kind, str(fault_of("weather rain"))) == (FaultKind.CRASH, "rain")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,32 @@ def test_files_are_measured_in_turns_and_compared_with_the_first(
     assert difference["low"] <= difference["value"] <= difference["high"]
 
 
+def test_file_that_the_runtime_refuses_fails_alone(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, other = tmp_path / "bad.onnx", tmp_path / "other.onnx"
+    content = network.read_bytes()
+    bad.write_bytes(content.replace(b"MatMul", b"Unhear"))
+    other.write_bytes(content)
+    files = [str(one) for one in (bad, network, other)]
+    assert main(["device", "measure", *files, "--no-anchor", "--json", *_QUICK]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert [one["file"] for one in found["networks"]] == files[1:]
+    assert [one["file"] for one in found["failed"]] == files[:1]
+    assert found["differences"][0]["against"] == files[1]
+    assert f"'{bad}' was not measured: network 1 of 3" in said.err
+
+
+def test_network_of_another_kind_than_the_device_loads_is_refused(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("net.param", "net.bin"):
+        network.with_name(name).write_bytes(b"")
+    assert main(["device", "measure", str(network.with_name("net.param"))]) == 1
+    assert "'host' (host) loads; it takes ONNX files" in capsys.readouterr().err
+
+
 def test_profile_shows_each_operator_with_its_share(
     network: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

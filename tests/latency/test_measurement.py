@@ -100,6 +100,15 @@ def test_run_cap_is_ok_where_the_interval_is_as_narrow_as_asked(device: Any) -> 
     assert found.verdict is Verdict.OK
 
 
+def test_run_cap_in_fewer_rounds_than_asked_is_not_converged(device: Any) -> None:
+    plan = dataclasses.replace(QUICK, max_run_count=400, min_duration_s=10.0)
+    raw = measure(device.load(_noisy(5.0)), None, plan, device.clock)
+    few = dataclasses.replace(raw.candidate, rounds=tuple(one // 10 for one in raw.candidate.rounds))
+    found = judge(dataclasses.replace(raw, candidate=few), plan, Evidence())
+    assert found.verdict is Verdict.NOT_CONVERGED
+    assert "allow more runs" in found.reason
+
+
 @pytest.mark.parametrize("latency_ms", [0.005, 0.05])
 def test_network_of_a_few_microseconds_is_ok_after_enough_rounds(device: Any, latency_ms: float) -> None:
     found = _measured(device, _noisy(latency_ms), _noisy(1.0, seed=1))

@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -183,7 +184,7 @@ def fake_runner(tmp_path: Path) -> Callable[[str], Path]:
     """A shell script in the runner's place."""
 
     def make(body: str) -> Path:
-        version = '{"protocol":2,"ncnn":"fake","target":"x86_64"}'
+        version = '{"protocol":3,"ncnn":"fake","target":"x86_64"}'
         return script(
             tmp_path / "runner.sh",
             f"[ \"$1\" = --version ] && echo '{version}' && exit 0\necho started $$\n{body}",
@@ -192,9 +193,9 @@ def fake_runner(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
-def small_graph(width: int = 8) -> Graph:
-    builder = GraphBuilder(16)
-    with builder.block(Operator(OperatorKind.STEM, 3, width, 16), "stem"):
+def small_graph(width: int = 8, side_px: int = 16) -> Graph:
+    builder = GraphBuilder(side_px)
+    with builder.block(Operator(OperatorKind.STEM, 3, width, side_px), "stem"):
         x = builder.conv("conv", builder.input, width, kernel_px=3, stride=2, activation=Activation.RELU6)
         builder.linear("head", builder.global_average_pool("pool", x), 10)
     return builder.build()
@@ -207,10 +208,13 @@ def make_job(tmp_path: Path) -> Callable[..., tuple[Job, Path]]:
     def make(
         graph: Graph | None = None, *, anchor: bool = True, plan: Plan = QUICK, silence_s: float = 10.0,
         total_s: float = 60.0, change: Callable[[Path], None] = lambda folder: None, int8: bool = False,
+        others: Sequence[Graph] = (),
     ) -> tuple[Job, Path]:  # fmt: skip
         folder = tmp_path / "job"
         pool = WeightPool(folder)
         networks = {"net": graph or small_graph()} | ({"anchor": small_graph(4)} if anchor else {})
+        companions = {f"net-{number}": one for number, one in enumerate(others, 2)}
+        networks |= companions
         folder.mkdir(exist_ok=True)
         for name, one in networks.items():
             ranges = input_ranges(one, pool, [np.ones(one.input_shape, np.float32)]) if int8 else None
@@ -223,11 +227,15 @@ def make_job(tmp_path: Path) -> Callable[..., tuple[Job, Path]]:
             for one in sorted(folder.iterdir())
         )
         lease = Lease("measurements/m", 1)
-        return Job(
-            lease, files, "net.param", "anchor.param" if anchor else "", plan, silence_s, total_s
-        ), folder
+        job = Job(lease, files, "net.param", "anchor.param" if anchor else "", plan, silence_s, total_s)
+        return replace(job, companion_files=tuple(f"{name}.param" for name in companions)), folder
 
     return make
+
+
+@pytest.fixture(name="small_graph")
+def _small_graph() -> Callable[..., Graph]:
+    return small_graph
 
 
 @pytest.fixture
@@ -285,7 +293,7 @@ def left_in() -> Callable[[StandIn], list[str]]:
     """What a job has left on the device: anything but whole files in the cache."""
 
     def find(device: StandIn) -> list[str]:
-        jobs = [one.name for one in (device.folder / "jobs").iterdir()]
+        jobs = [one.name for one in (device.folder / "jobs").glob("*")]  # no folder: it was never touched
         return jobs + [one.name for one in (device.folder / "cache").glob("*.part")]
 
     return find

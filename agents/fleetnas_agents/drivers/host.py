@@ -111,7 +111,7 @@ class HostDriver:
             await process.wait()
 
     async def _exchange(self, frame: bytes, job: Job) -> Measurement:
-        process = await self._started()
+        process, number = await self._started(), 0
         assert process.stdin is not None  # both were asked for as pipes
         assert process.stdout is not None
         process.stdin.write(frame)
@@ -122,15 +122,18 @@ class HostDriver:
                 answer = await asyncio.wait_for(read_frame_async(process.stdout), max(limit_s, 0.0))
             except TimeoutError:
                 text = f"the runtime gave no sign of life for {job.silence_s:g} s or no result in {job.total_s:g} s"
-                raise MeasureError(FaultKind.CRASH, f"{text}; it was killed.") from None
+                raise MeasureError(FaultKind.CRASH, f"{text}; it was killed.").in_batch(job, number) from None
             if answer is None:
-                raise MeasureError(FaultKind.CRASH, f"the runtime's process {await _end_of(process)}.")
+                end = MeasureError(FaultKind.CRASH, f"the runtime's process {await _end_of(process)}.")
+                raise end.in_batch(job, number)
             kind, payload = answer
             if kind is FrameKind.RESULT:
                 return result_of_bytes(payload)
             if kind is FrameKind.FAULT:
                 fault = json.loads(payload)
-                raise MeasureError(FaultKind(fault["kind"]), fault["message"])
+                raise MeasureError(FaultKind(fault["kind"]), fault["message"]).in_batch(job, number)
+            if payload.isdigit():
+                number = int(payload)
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

@@ -13,7 +13,7 @@ from fleetnas_search_spaces.errors import FailedPreconditionError
 
 _VARIABLE = "FLEETNAS_RUNNERS"
 _NAME = "fleetnas-runner"
-_PROTOCOL = 2
+_PROTOCOL = 3
 _VERSION_S = 60.0
 _ILLEGAL_INSTRUCTION = 128 + 4
 _CANNOT_EXECUTE = 126

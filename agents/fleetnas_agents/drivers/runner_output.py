@@ -6,7 +6,7 @@ import re
 import signal
 
 from fleetnas_agents.jobs import FaultKind, MeasureError
-from fleetnas_agents.ncnn_job import fault_of
+from fleetnas_agents.runner_answer import fault_of
 from fleetnas_agents.shells.shell import LinkError
 
 _MOST_BYTES = 8 << 20  # 20,000 runs take under one
@@ -14,10 +14,15 @@ _LAST_WORDS = 3
 
 
 class RunnerOutput:
-    """Takes the output in pieces as they come. Lines that are none of the runner's are kept as its last words."""
+    """Takes the output in pieces as they come. Lines that are none of the runner's are kept as its last words.
+
+    Attributes:
+        network: Which of the job's networks it was busy with when last heard, from 1; 0 where it does not say.
+    """
 
     def __init__(self) -> None:
         self.pid = 0
+        self.network = 0
         self.ended = False
         self._size_bytes = 0
         self._open = b""
@@ -66,6 +71,8 @@ class RunnerOutput:
         kind, _, rest = line.partition(" ")
         if kind == "started" and rest.isdigit():
             self.pid = self.pid or int(rest)
+        elif kind == "network" and rest.isdigit():
+            self.network = int(rest)
         elif kind == "result":
             self._result = rest
         elif kind == "fault":

@@ -15,17 +15,12 @@ from typing import Protocol
 from fleetnas_agents.drivers.android_facts import battery_energy
 from fleetnas_agents.drivers.attempt import Attempt
 from fleetnas_agents.drivers.cores import big_cores, core_text
+from fleetnas_agents.drivers.native_networks import NativeNetworks
 from fleetnas_agents.drivers.runner_file import file_sha256, find_runner, job_command, runner_version
 from fleetnas_agents.drivers.runner_output import RunnerOutput
-from fleetnas_agents.jobs import DeviceDescription, FaultKind, Job, MeasureError, model_at
-from fleetnas_agents.ncnn_job import (
-    RunnerFiles,
-    job_text,
-    measurement_of,
-    network_files,
-    precision_of,
-    sample_input,
-)
+from fleetnas_agents.jobs import DeviceDescription, Job, MeasureError, model_at
+from fleetnas_agents.ncnn_job import RunnerFiles, job_text
+from fleetnas_agents.runner_answer import measurement_of
 from fleetnas_agents.shells.files import DeviceFolder
 from fleetnas_agents.shells.shell import LinkError, Opener, RemoteError, Shell
 from fleetnas_latency.measurement import Measurement
@@ -126,7 +121,9 @@ class ShellDriver:
         session = self._connected(Attempt(_SETUP_S, _SETUP_S))
         targets = tuple(self._target(session, one) for one in Statistic)
         self._described = targets[0]
-        return DeviceDescription(session.model, self._profile.kind, targets, self._options.labels)
+        return DeviceDescription(
+            session.model, self._profile.kind, targets, self._options.labels, batches=True
+        )
 
     async def measure(self, job: Job, folder: Path) -> tuple[Measurement, Target]:
         attempt = Attempt(job.total_s, job.silence_s)
@@ -144,15 +141,9 @@ class ShellDriver:
         self._drop_session()
 
     def _measure(self, job: Job, folder: Path, attempt: Attempt) -> tuple[Measurement, Target]:
-        if job.companion_files:
-            raise MeasureError(
-                FaultKind.MODEL, "this device measures one network at a time: ask for each alone."
-            )
         try:
-            names = network_files(job, job.entry_file)
-            anchor = network_files(job, job.anchor_entry_file) if job.anchor_entry_file else None
-            session = self._connected(attempt)
-            return self._measure_on(session, job, folder, names, anchor, attempt)
+            networks = NativeNetworks.read(job, folder)
+            return self._measure_on(self._connected(attempt), job, folder, networks, attempt)
         except MeasureError:
             raise
         except (LinkError, RemoteError) as error:
@@ -167,27 +158,31 @@ class ShellDriver:
         session: _Session,
         job: Job,
         folder: Path,
-        names: tuple[str, str],
-        anchor: tuple[str, str] | None,
+        networks: NativeNetworks,
         attempt: Attempt,
     ) -> tuple[Measurement, Target]:
         with tempfile.TemporaryDirectory() as scratch:
-            files = self._push(session, job, folder, Path(scratch), names, anchor, attempt)
+            files = self._push(session, job, folder, Path(scratch), networks, attempt)
             with session.folder.job() as place:
-                text = job_text(files, job.plan, session.cores, attempt.left_s + _GRACE_S)
+                text = job_text(
+                    files, job.plan, session.cores, attempt.left_s + _GRACE_S, seed=job.lease.measurement
+                )
                 (Path(scratch) / "job").write_text(text, encoding="utf-8")
                 session.shell.push(
                     Path(scratch) / "job", f"{place}/job", silence_s=attempt.silence_s, progress=attempt.check
                 )
                 before = self._profile.facts(session.shell)
-                answer = self._run(session, f"{place}/job", attempt)
+                answer = self._run(session, job, f"{place}/job", attempt)
                 facts = _merged(before, self._profile.facts(session.shell))
-        precision = precision_of((folder / names[0]).read_text(encoding="utf-8", errors="replace"))
-        facts |= {"runtime": "ncnn", "runtime_version": session.version, "precision": precision}
-        measurement = measurement_of(answer, job.plan, facts)
-        energy = battery_energy(before, facts, 0 if anchor else measurement.raw.inference_count)
+        facts |= {"runtime": "ncnn", "runtime_version": session.version}
+        own_facts = [{"precision": one} for one in networks.precisions]
+        measurement = measurement_of(answer, job.plan, facts, own_facts)
+        # The battery's charge is that of everything that ran.
+        alone = networks.anchor is None and len(networks.candidates) == 1
+        energy = battery_energy(before, facts, measurement.raw.inference_count if alone else 0)
         evidence = tuple(sorted((dict(measurement.evidence) | energy).items()))
-        return replace(measurement, evidence=evidence), self._target(session, job.plan.statistic, precision)
+        target = self._target(session, job.plan.statistic, networks.precisions[0])
+        return replace(measurement, evidence=evidence), target
 
     def _push(
         self,
@@ -195,12 +190,10 @@ class ShellDriver:
         job: Job,
         folder: Path,
         scratch: Path,
-        names: tuple[str, str],
-        anchor: tuple[str, str] | None,
+        networks: NativeNetworks,
         attempt: Attempt,
     ) -> RunnerFiles:
-        text = (folder / names[0]).read_text(encoding="utf-8", errors="replace")
-        (scratch / "input").write_bytes(sample_input(text))
+        (scratch / "input").write_bytes(networks.input)
         digests = {one.path: one.sha256 for one in job.files}
         # The runner too: it counts as used, and is copied again should somebody have deleted it.
         local = dict([session.runner_file]) | {sha256: folder / path for path, sha256 in digests.items()}
@@ -209,15 +202,9 @@ class ShellDriver:
             local | {input_sha256: scratch / "input"}, silence_s=attempt.silence_s, progress=attempt.check
         )
         places = {path: remote[sha256] for path, sha256 in digests.items()}
-        return RunnerFiles(
-            candidate=(places[names[0]], places[names[1]]),
-            anchor=(places[anchor[0]], places[anchor[1]]) if anchor else None,
-            input=remote[input_sha256],
-            parts={name: place for name, place in places.items() if name.endswith(".f32")},
-            lock=session.folder.lock,
-        )
+        return networks.placed(places, remote[input_sha256], session.folder.lock)
 
-    def _run(self, session: _Session, job_path: str, attempt: Attempt) -> str:
+    def _run(self, session: _Session, job: Job, job_path: str, attempt: Attempt) -> str:
         """The runner's ``result`` line."""
         output = RunnerOutput()
         stream = session.shell.start(job_command(session.runner, job_path))
@@ -236,9 +223,11 @@ class ShellDriver:
                 heard_s = time.monotonic()
                 output.feed(part)
             return output.result()
-        except BaseException:
+        except BaseException as error:
             stream.close()
             self._kill(session, output.pid)
+            if isinstance(error, MeasureError):
+                raise error.in_batch(job, output.network) from error
             raise
         finally:
             stream.close()

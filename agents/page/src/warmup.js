@@ -8,6 +8,7 @@ const STEADY_WINDOW_COUNT = 3;
 const FEWEST_READINGS = 3;
 const NS_PER_MS = 1e6;
 const LOOP_CAP = 10000;
+const ROUNDING = 1e-9;
 const BLIND_LOOP_COUNTS = [10, 100, 1000];
 
 /** Runs until the median of three successive windows moved less than the plan's tolerance. Times in ms. */
@@ -37,7 +38,7 @@ export function clockTickMs(readings) {
 /** Inferences that one timed loop needs to last so many ticks; 1 where one inference does. */
 export async function loopCount(runner, runs, tickMs, tickCount) {
   const mean = runs.reduce((sum, one) => sum + one, 0) / runs.length;
-  if (mean > 0) return Math.min(Math.max(Math.ceil((tickCount * tickMs) / mean), 1), LOOP_CAP);
+  if (mean > 0) return Math.min(Math.max(Math.ceil((tickCount * tickMs) / mean - ROUNDING), 1), LOOP_CAP);
   for (const count of BLIND_LOOP_COUNTS) {
     if ((await runner.run(count)) > 0) return Math.min(count * tickCount, LOOP_CAP);
   }

@@ -96,14 +96,19 @@ async function load({ name, model, weights, inputs }, facts) {
     };
   } catch (error) {
     const message = String((error && error.message) || error);
-    throw Object.assign(new Error(`ONNX Runtime Web refuses '${name}': ${message}`), { fault: blame(error, message) });
+    const [fault, words] = blame(error, message);
+    throw Object.assign(new Error(`ONNX Runtime Web ${words} '${name}': ${message}`), { fault });
   }
 }
 
-/** A runtime that did not arrive or a phone that ran out of memory says nothing about the file. */
+/** A runtime that did not arrive or a phone that ran out of memory says nothing about the file: a thread that crashed
+ *  is ended, and with it what it had grown to. */
 function blame(error, message) {
-  if (/no available backend/.test(message)) return 'INFRASTRUCTURE';
-  return error instanceof RangeError || /memory|allocat/i.test(message) ? 'CRASH' : 'MODEL';
+  if (/no available backend/.test(message)) return ['INFRASTRUCTURE', 'cannot load'];
+  // What std::bad_alloc, the engine and the runtime's own arena say.
+  if (error instanceof RangeError || /memory|alloc/i.test(message)) return ['CRASH', 'ran out of memory on'];
+  if (/Integer overflow/.test(message)) return ['MODEL', 'refuses, for it takes more than 4 GiB of memory,'];
+  return ['MODEL', 'refuses'];
 }
 
 function view({ name, type, data }) {

@@ -21,7 +21,8 @@ static bool set_plan(Plan& plan, const std::string& key, const std::string& text
         {"relative_half_width", &Plan::relative_half_width}, {"min_duration_s", &Plan::min_duration_s},
         {"max_duration_s", &Plan::max_duration_s}, {"warmup_min_s", &Plan::warmup_min_s},
         {"warmup_cap_s", &Plan::warmup_cap_s}, {"warmup_tolerance", &Plan::warmup_tolerance},
-        {"anchor_share", &Plan::anchor_share}, {"round_duration_s", &Plan::round_duration_s}};
+        {"anchor_share", &Plan::anchor_share}, {"round_duration_s", &Plan::round_duration_s},
+        {"drift_limit", &Plan::drift_limit}};
     static const Whole wholes[] = {
         {"min_run_count", &Plan::min_run_count}, {"max_run_count", &Plan::max_run_count},
         {"min_round_count", &Plan::min_round_count}, {"tick_count", &Plan::tick_count}};
@@ -42,10 +43,11 @@ static std::vector<int> core_list(const std::string& text) {
 static void set_field(Job& job, const std::string& key, std::istringstream& rest) {
     std::string first, second;
     rest >> first >> second;
-    if (key == "candidate") job.candidate = {first, second};
+    if (key == "candidate") job.candidates.push_back({first, second});
     else if (key == "anchor") job.anchor = {first, second};
     else if (key == "input") job.input = first;
     else if (key == "file") job.files[first] = second;
+    else if (key == "seed") job.seed = first;
     else if (key == "lock") job.lock = first;
     else if (key == "cores") job.cores = core_list(first);
     else if (key == "thread_count") job.thread_count = static_cast<int>(number(key, first));
@@ -57,7 +59,7 @@ static void set_field(Job& job, const std::string& key, std::istringstream& rest
 Job read_job(const char* path) {
     std::ifstream stream(path);
     std::string line;
-    if (!std::getline(stream, line) || line != "fleetnas-job 2")
+    if (!std::getline(stream, line) || line != "fleetnas-job 3")
         fail("infrastructure", std::string("'") + path + "' is no job file of this runner's version");
     Job job;
     while (std::getline(stream, line)) {
@@ -65,7 +67,7 @@ Job read_job(const char* path) {
         std::string key;
         if (words >> key) set_field(job, key, words);
     }
-    if (job.candidate.param.empty() || job.input.empty())
+    if (job.candidates.empty() || job.input.empty())
         fail("infrastructure", std::string("'") + path + "' names no candidate or no input");
     return job;
 }

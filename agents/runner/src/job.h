@@ -5,24 +5,7 @@
 #include <string>
 #include <vector>
 
-// The fields of fleetnas_latency.plan.Plan that the sampling uses, under their names.
-struct Plan {
-    bool headline_is_cpu = false;
-    double quantile = 0.5;
-    double level = 0.95;
-    double relative_half_width = 0.01;
-    long min_run_count = 30;
-    long max_run_count = 20000;
-    long min_round_count = 10;
-    double min_duration_s = 1.0;
-    double max_duration_s = 20.0;
-    double warmup_min_s = 0.5;
-    double warmup_cap_s = 5.0;
-    double warmup_tolerance = 0.01;
-    double anchor_share = 0.3;
-    double round_duration_s = 0.1;
-    long tick_count = 100;
-};
+#include "plan.h"
 
 struct NetworkFiles {
     std::string param;    // empty: there is no such network
@@ -30,9 +13,10 @@ struct NetworkFiles {
 };
 
 struct Job {
-    NetworkFiles candidate;
+    std::vector<NetworkFiles> candidates;      // several take turns
     NetworkFiles anchor;
-    std::string input;                         // float32, channel by channel
+    std::string input;                         // float32, channel by channel; a network takes as much of it as it needs
+    std::string seed;                          // of the order in which several take turns
     std::map<std::string, std::string> files;  // names in a .weights list -> paths
     std::vector<int> cores;                    // empty: not pinned
     int thread_count = 1;

@@ -1,8 +1,9 @@
-// fleetnas-runner: measures one network beside an anchor on the device it runs on.
+// fleetnas-runner: measures a network beside an anchor on the device it runs on, or several that take turns.
 //
 //   fleetnas-runner --version                       one line of JSON
 //   fleetnas-runner [--exit-with-stdin] JOB_FILE    lines on standard output:
 //     started PID          before anything else
+//     network NUMBER       which of the job's networks is being loaded and first run, from 1; 0: none, or the anchor
 //     progress ROUND       a sign of life
 //     result {...}         raw runs, output digest and what was seen around them; the agent judges
 //     fault KIND MESSAGE   instead of a result; exit code 1
@@ -13,17 +14,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "facts.h"
 #include "fault.h"
 #include "job.h"
 #include "network.h"
-#include "sampling.h"
 
 namespace {
 
@@ -68,19 +70,50 @@ void print_series(const char* name, const Series& series) {
     printf("}");
 }
 
-void print_result(const Raw& raw, const Network& candidate, const Facts& before, const Facts& after) {
-    printf("result {\"stop_reason\":\"%s\",\"warmup_run_count\":%ld,\"warmup_duration_s\":%.6f,"
-           "\"warmup_steady\":%s,\"sampling_duration_s\":%.6f,\"tick_ns\":%lld",
-           raw.stop_reason.c_str(), raw.warmup_run_count, raw.warmup_duration_s,
-           raw.warmup_steady ? "true" : "false", raw.sampling_duration_s, raw.tick_ns);
-    // Numbers that are not finite are no JSON: as text, which the agent reads as well.
-    print_list("digest", candidate.digest(), [](double part) { printf("\"%.17g\"", part); });
+void print_timing(const Timing& timing) {
+    printf("{\"stop_reason\":\"%s\",\"warmup_run_count\":%ld,\"warmup_duration_s\":%.6f,\"warmup_steady\":%s",
+           timing.stop_reason.c_str(), timing.warmup_run_count, timing.warmup_duration_s,
+           timing.warmup_steady ? "true" : "false");
+    print_series("series", timing.series);
+}
+
+void print_result(const Batch& batch, const std::vector<std::vector<double>>& digests, const Facts& before,
+                  const Facts& after) {
+    printf("result {\"sampling_duration_s\":%.6f,\"tick_ns\":%lld,\"repeat_count\":%d",
+           batch.raw.sampling_duration_s, batch.raw.tick_ns, batch.repeat_count);
+    size_t next = 0;
+    print_list("networks", batch.raw.candidates, [&](const Timing& timing) {
+        print_timing(timing);
+        // Numbers that are not finite are no JSON: as text, which the agent reads as well.
+        print_list("digest", digests[next++], [](double part) { printf("\"%.17g\"", part); });
+        printf("}");
+    });
+    print_list("looks", batch.looks, [](const Raw& look) {
+        printf("{\"tick_ns\":%lld", look.tick_ns);
+        print_series("series", look.candidates[0].series);
+        printf("}");
+    });
     print_facts("before", before);
     print_facts("after", after);
-    print_series("candidate", raw.candidate);
-    print_series("anchor", raw.anchor);
+    print_series("anchor", batch.raw.anchor);
     printf("}\n");
     fflush(stdout);
+}
+
+double clock_s() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+void say(const char* word, int number) {
+    printf("%s %d\n", word, number);
+    fflush(stdout);
+}
+
+// With signs of life.
+void rest_s(double duration_s) {
+    for (const double end_s = clock_s() + duration_s; clock_s() < end_s; say("progress", 0)) sleep(1);
 }
 
 void* exit_with_stdin(void*) {
@@ -97,8 +130,7 @@ void take_turn(const std::string& path) {
     for (int waited_s = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_s++) {
         if (waited_s == 60)
             fail("infrastructure", "another agent measures on this device, for 60 s now: a device should have one agent");
-        printf("progress 0\n");
-        fflush(stdout);
+        say("progress", 0);
         sleep(1);
     }
 }
@@ -109,14 +141,23 @@ int run(const char* job_path) {
     take_turn(job.lock);
     pin(job.cores);
     const Facts before = device_facts();
-    Network candidate(job.candidate, job);
+    std::vector<std::unique_ptr<Network>> networks;
+    std::vector<Runner*> candidates;
+    for (const NetworkFiles& files : job.candidates) {
+        say("network", static_cast<int>(networks.size()) + 1);
+        networks.push_back(std::make_unique<Network>(files, job));
+        candidates.push_back(networks.back().get());
+    }
+    say("network", 0);
     const bool has_anchor = !job.anchor.param.empty() && job.plan.anchor_share > 0.0;
     const std::unique_ptr<Network> anchor(has_anchor ? new Network(job.anchor, job) : nullptr);
-    const Raw raw = measure(candidate, anchor.get(), job.plan, [](int round) {
-        printf("progress %d\n", round);
-        fflush(stdout);
-    });
-    print_result(raw, candidate, before, device_facts());
+    const Surroundings around = {clock_s, [](int round) { say("progress", round); }, rest_s};
+    Batch batch;
+    if (candidates.size() == 1) batch.raw = measure(*candidates[0], anchor.get(), job.plan, around);
+    else batch = measure_batch(candidates, anchor.get(), job.plan, job.seed, around);
+    std::vector<std::vector<double>> digests;
+    for (const auto& one : networks) digests.push_back(one->digest());
+    print_result(batch, digests, before, device_facts());
     return 0;
 }
 
@@ -139,7 +180,7 @@ static void check_cpu() {
 int main(int argc, char** argv) {
     check_cpu();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        printf("{\"protocol\":2,\"ncnn\":\"%s\",\"target\":\"%s\"}\n", FLEETNAS_NCNN_VERSION, FLEETNAS_TARGET);
+        printf("{\"protocol\":3,\"ncnn\":\"%s\",\"target\":\"%s\"}\n", FLEETNAS_NCNN_VERSION, FLEETNAS_TARGET);
         return 0;
     }
     const bool watch = argc == 3 && strcmp(argv[1], "--exit-with-stdin") == 0;

@@ -10,19 +10,14 @@
 #include "job.h"
 #include "mat.h"
 #include "net.h"
+#include "runner.h"
 
-struct RunTimes {
-    long long wall_ns;
-    long long cpu_ns;  // of the whole process
-};
-
-class Network {
+class Network : public Runner {
 public:
     // Loads and runs once; ends the process with a fault of the model where ncnn refuses it.
     Network(const NetworkFiles& files, const Job& job);
 
-    // Infers `count` times in one timed loop; both clocks are read once before and once after it.
-    RunTimes run(long count);
+    RunTimes run(long count) override;
 
     // Size, sum, sum of magnitudes, largest magnitude, six values: fleetnas_latency.digest.output_digest.
     std::vector<double> digest() const;

@@ -25,22 +25,25 @@ verdict other than ok is said with what to do, and the exit code is 1.
 Several files are one batch: in one lease they take turns with the anchor, in another random order each round, so
 that what disturbs one disturbs all, and each is compared with the first, with the interval of the difference. The
 anchor is measured before and after; where it moved by more than 3 % the device rests and the batch is measured again,
-three times at most. Devices reached by adb or ssh measure one network at a time.
+three times at most. A network that the device cannot run fails alone, and the others are measured without it.
+
+Devices reached by adb or ssh run ncnn networks: NAME.param with NAME.bin (or NAME.weights) beside it.
 
 examples:
   fleetnas device measure net.onnx                                this machine, ONNX Runtime, one thread
   fleetnas device measure net.onnx --runtime ncnn --json
   fleetnas device measure a.onnx b.onnx c.onnx                    how b and c differ from a
   fleetnas device measure net.onnx --profile                      what each operator takes
-  fleetnas device measure net.onnx --controller 127.0.0.1:7070 --data-dir fleet --device pixel3
+  fleetnas device measure net.param --controller 127.0.0.1:7070 --data-dir fleet --device pixel3
 """
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "measure",
-        help="measure ONNX files on a device",
-        description="Measures the latency of ONNX files on a device, with interval, verdict and evidence.",
+        help="measure network files on a device",
+        description="Measures the latency of ONNX files, or of ncnn's on adb and ssh devices, with interval, "
+        "verdict and evidence.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,7 +51,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "files",
         type=Path,
         nargs="+",
-        metavar="FILE.onnx",
+        metavar="FILE",
         help="a network with fixed input sizes; up to 20 are measured in turns",
     )
     add_device_options(parser)
@@ -114,7 +117,7 @@ def _measure(args: argparse.Namespace) -> int:
     from fleetnas_controller.device_session import device_session
     from fleetnas_controller.measuring import Anchor, Measuring
     from fleetnas_controller.self_tests import SelfTests
-    from fleetnas_controller.user_network import read_network
+    from fleetnas_controller.user_network import check_runs_on, read_network
     from fleetnas_latency.statistics import Statistic
 
     if len(args.files) > _MOST_FILES:
@@ -126,13 +129,25 @@ def _measure(args: argparse.Namespace) -> int:
         args, Statistic(args.statistic or Statistic.WALL_MEDIAN)
     )  # mistakes are found before anything is started
     with device_session(settings_of(args)) as (client, device), tempfile.TemporaryDirectory() as folder:
+        check_runs_on(device, networks)
         tested = statistic_of(device, SelfTests(args.runs_dir), args.threads).statistic
         statistic = Statistic(args.statistic) if args.statistic else tested
-        anchor = None if args.no_anchor else Anchor.uploaded(client, Path(folder))
+        anchor = None if args.no_anchor else Anchor.uploaded(client, device, Path(folder))
         measuring = Measuring(client, device, args.runtime, anchor)
         uploaded = [measuring.uploaded(one) for one in networks]
-        record = measuring.measure(uploaded, _plan(args, statistic), profile=args.profile)
-    documents = _tell(args, record, networks)
+        record, faults = measuring.measure_good(uploaded, _plan(args, statistic), profile=args.profile)
+    failed = [
+        {"file": str(networks[index].files[0][1]), "reason": fault.message}
+        for index, fault in sorted(faults.items())
+    ]
+    if record is None:
+        raise FailedPreconditionError(
+            f"none of the files was measured; '{failed[0]['file']}': {failed[0]['reason']}"
+        )
+    good = [one for index, one in enumerate(networks) if index not in faults]
+    documents = _tell(args, record, good, failed)
+    if failed:
+        raise FailedPreconditionError(f"'{failed[0]['file']}' was not measured: {failed[0]['reason']}")
     bad = [one for one in documents if one["verdict"] != "ok"]
     if bad:
         which = f" of '{bad[0]['file']}'" if len(documents) > 1 else ""
@@ -143,21 +158,26 @@ def _measure(args: argparse.Namespace) -> int:
 
 
 def _tell(
-    args: argparse.Namespace, record: "MeasurementRecord", networks: "Sequence[UserNetwork]"
+    args: argparse.Namespace,
+    record: "MeasurementRecord",
+    networks: "Sequence[UserNetwork]",
+    failed: "Sequence[dict[str, str]]",
 ) -> list[dict[str, Any]]:
-    """Prints what was measured; returns the document of each network."""
+    """Prints what was measured; returns the document of each network that ran."""
     from fleetnas_controller.batch_report import batch_document, batch_rows, difference_rows
     from fleetnas_controller.commands.printing import print_rows
     from fleetnas_controller.measurement_report import measurement_document, measurement_rows, operator_rows
     from fleetnas_controller.self_tests import SelfTests
 
-    if len(networks) == 1:
+    if len(args.files) == 1:
         document = measurement_document(record, networks[0])
         documents, tables = [document], [measurement_rows(document)]
     else:
         tested = SelfTests(args.runs_dir).find(record.device.removeprefix("devices/"))
-        document = batch_document(record, networks, tested.resolution if tested is not None else None)
+        resolution = tested.resolution if tested is not None else None
+        document = batch_document(record, networks, resolution) | {"failed": list(failed)}
         documents, tables = document["networks"], [batch_rows(document), difference_rows(document)]
+        tables = tables if document["differences"] else tables[:1]
     if args.json:
         print(json.dumps(document, indent=2))
         return documents

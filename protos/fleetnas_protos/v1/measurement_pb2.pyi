@@ -786,19 +786,25 @@ class Fault(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     kind: Global___Fault.Kind.ValueType
     """Who is to blame."""
     message: _builtins.str
     """One line."""
+    file: _builtins.str
+    """Path of the network to blame, `entry_file` or one of `companion_files`; empty where there is only one, and where
+    that is unknown.
+    """
     def __init__(
         self,
         *,
         kind: Global___Fault.Kind.ValueType = ...,
         message: _builtins.str = ...,
+        file: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "kind", b"kind", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

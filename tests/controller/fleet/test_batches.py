@@ -52,9 +52,27 @@ def test_stale_batch_counts_only_when_every_network_is_good(
 def test_fault_of_one_network_is_the_fault_of_the_batch(world: World, batch: Any) -> None:
     device = world.join("a")
     world.create(**batch("b.onnx"))
-    fault = Fault(FaultKind.MODEL, "network 2 of 2: unknown operator Foo")
+    fault = Fault(FaultKind.MODEL, "network 2 of 2: unknown operator Foo", "b.onnx")
     assert world.fleet.report(device, world.lease(), fault, None).accepted
     assert world.book.get("m").fault == fault
+
+
+def test_network_that_crashes_twice_is_still_named(world: World, batch: Any) -> None:
+    device = world.join("a")
+    world.create(**batch("b.onnx"))
+    for _ in range(2):
+        world.fleet.report(device, world.lease(), Fault(FaultKind.CRASH, "signal 9", "b.onnx"), None)
+        world.pass_time(5)
+    found = world.book.get("m").fault
+    assert found is not None
+    assert (found.kind, found.file) == (FaultKind.MODEL, "b.onnx")
+
+
+def test_file_that_is_no_network_of_the_batch_is_not_to_blame(world: World, batch: Any) -> None:
+    device = world.join("a")
+    world.create(**batch("b.onnx"))
+    world.fleet.report(device, world.lease(), Fault(FaultKind.MODEL, "bad", "/etc/passwd"), None)
+    assert world.book.get("m").fault == Fault(FaultKind.MODEL, "bad")
 
 
 def test_batch_waits_for_a_device_that_measures_in_turns(world: World, batch: Any) -> None:

@@ -78,3 +78,23 @@ def test_open_sizes_are_refused_and_shown(tmp_path: Path, sizes: list[int | str 
         read_network(_saved(tmp_path / "net.onnx", _model(sizes)))
     assert f"({shown})" in str(caught.value)
     assert "make_dynamic_shape_fixed" in str(caught.value)
+
+
+@pytest.mark.parametrize("weights", ["net.bin", "net.weights"])
+def test_ncnn_network_brings_its_weights(weights: str, tmp_path: Path) -> None:
+    (tmp_path / "net.param").write_text("7767517\n")
+    (tmp_path / "w.f32").write_bytes(b"1234")
+    (tmp_path / weights).write_text("fleetnas-weights 1\n# one\nfloat32\nw.f32 4\nvalues 0.5\n")
+    found = dict(read_network(tmp_path / "net.param").files)
+    assert set(found) == {"net.param", weights} | ({"w.f32"} if weights == "net.weights" else set())
+
+
+@pytest.mark.parametrize("missing", ["net.param", "net.bin", "w.f32"])
+def test_ncnn_network_that_is_not_whole_is_said(missing: str, tmp_path: Path) -> None:
+    (tmp_path / "net.param").write_text("7767517\n")
+    if missing == "w.f32":
+        (tmp_path / "net.weights").write_text("fleetnas-weights 1\nw.f32 4\n")
+    elif missing == "net.param":
+        (tmp_path / "net.param").unlink()
+    with pytest.raises(NotFoundError, match=missing.replace(".", r"\.")):
+        read_network(tmp_path / "net.param")

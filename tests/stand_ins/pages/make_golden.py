@@ -93,6 +93,7 @@ _CASES: dict[str, tuple[Any, ...]] = {
         1.0,
         replace(_PLAN, max_duration_s=0.4, warmup_cap_s=0.2),
     ),
+    "far shorter, fine clock": ((0.003, 0.02), (0.2, 0.02), 0.001, _PLAN),
     "noisy, no anchor": ((20.0, 0.4), None, 0.1, _PLAN),
     "more runs than allowed": ((2.0, 0.6), (3.0, 0.1), 0.1, replace(_PLAN, max_run_count=60)),
     "long runs": ((140.0, 0.01), (60.0, 0.01), 1.0, _PLAN),

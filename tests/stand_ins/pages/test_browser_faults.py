@@ -96,6 +96,47 @@ def test_network_that_no_browser_runs_fails_at_once_and_the_next_is_measured(
     assert fleet.done(fleet.ask(tmp_path, "n")).state is MeasurementState.DONE
 
 
+def too_large(side: int) -> bytes:
+    """A small file whose one activation takes 4 * side^2 bytes."""
+    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [side, side])
+    nodes = [node("Expand", ["x", "shape"], ["wide"]), node("ReduceMax", ["wide"], ["y"], keepdims=0)]
+    inputs = [value("x", onnx.TensorProto.FLOAT, [1, 1])]
+    graph = onnx.helper.make_graph(nodes, "g", inputs, [value("y", onnx.TensorProto.FLOAT, [])], [shape])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return bytes(onnx.helper.make_model(graph, ir_version=8, opset_imports=opset).SerializeToString())
+
+
+# What a phone lends a page, in pages of 64 KiB: growing beyond it fails in the real runtime.
+LITTLE_MEMORY = (
+    "const Whole = WebAssembly.Memory;"
+    "WebAssembly.Memory = function (wanted) { return new Whole({...wanted, maximum: 4096}); };"
+)
+
+
+def test_network_that_does_not_fit_the_browsers_memory_fails_and_the_next_is_measured(
+    altered: Any, browser: Any, request: Any, tmp_path: Path
+) -> None:
+    altered(worker=LITTLE_MEMORY)
+    fleet = request.getfixturevalue("fleet")
+    browser().open(fleet.link())
+    record = fleet.done(fleet.ask(tmp_path, "m", content=too_large(12_000)))
+    assert (record.state, record.fault.kind) == (MeasurementState.FAILED, MODEL)
+    # A runtime that ran out of memory is started anew for the second try and for the next network.
+    assert record.crash_count == 2
+    assert "ran out of memory on 'net.onnx'" in record.fault.message
+    assert fleet.done(fleet.ask(tmp_path, "n")).state is MeasurementState.DONE
+
+
+def test_network_of_more_memory_than_any_page_has_fails_at_once(
+    fleet: Any, browser: Any, tmp_path: Path
+) -> None:
+    browser().open(fleet.link())
+    record = fleet.done(fleet.ask(tmp_path, "m", content=too_large(40_000)))
+    assert (record.state, record.attempt_count, record.fault.kind) == (MeasurementState.FAILED, 1, MODEL)
+    assert "takes more than 4 GiB of memory" in record.fault.message
+
+
 @pytest.mark.parametrize(
     "prelude",
     [
