@@ -1,6 +1,6 @@
 """From stored observations to a model, and from a model to the table's learned entries."""
 
-__all__ = ["fit", "good_networks", "learned_entries"]
+__all__ = ["fit", "good_networks", "keys_of_no_network", "learned_entries"]
 
 import math
 from collections.abc import Sequence
@@ -43,11 +43,7 @@ def good_networks(
     Latencies are milliseconds at the device's usual speed, as ``fit`` says; those measured while it ran faster or
     slower than it does now deviate more.
     """
-    usable = [
-        one
-        for one in table.observations(target, space.name)
-        if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
-    ]
+    usable = _good_observations(table, target, space)
     # A key that is none of the space, out of a file of others, teaches nothing; it must not end every prediction.
     named = {
         key: found for key in {one.key for one in usable} if (found := _architecture(key, space)) is not None
@@ -58,6 +54,14 @@ def good_networks(
     values = [_latency_ms(one, usual_ms, drifts.get(one.measurement_id, 0.0)) for one in usable]
     architectures = [named[one.key] for one in usable]
     return architectures, [value for value, _ in values], [std for _, std in values]
+
+
+def keys_of_no_network(table: LatencyRepository, target: Target, space: SearchSpace) -> tuple[str, ...]:
+    """Keys under which good measurements are kept that ``good_networks`` leaves out, sorted: no network of ``space``
+    has them.
+    """
+    keys = {one.key for one in _good_observations(table, target, space)}
+    return tuple(sorted(key for key in keys if _architecture(key, space) is None))
 
 
 def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]:
@@ -82,6 +86,14 @@ def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]
         )
         for one in model.coverage()
     )
+
+
+def _good_observations(table: LatencyRepository, target: Target, space: SearchSpace) -> list[Observation]:
+    return [
+        one
+        for one in table.observations(target, space.name)
+        if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
+    ]
 
 
 def _architecture(key: str, space: SearchSpace) -> Architecture | None:

@@ -108,7 +108,8 @@ class _Guess:
         if len(known) < _FEWEST_KNOWN:
             raise FailedPreconditionError(
                 f"the table knows {len(known)} operators on '{target.key}', {_FEWEST_KNOWN} are needed to guess "
-                "others: import some with 'fleetnas latency import'."
+                "others: import some with 'fleetnas latency import', or give a device whose operators are published "
+                "('fleetnas latency packs')."
             )
         sizes, values = np.array([_sizes(one) for one in known]), np.array(list(known.values()))
         self._weights = _nonnegative(sizes / values[:, None])

@@ -1,10 +1,13 @@
 """What a latency belongs to: latencies of different targets never mix."""
 
-__all__ = ["Target"]
+__all__ = ["PUBLISHED", "Target"]
 
 from dataclasses import dataclass
 
 from fleetnas_search_spaces.operators import Precision
+
+PUBLISHED = "published"
+"""``Target.stand_in`` of latencies that others published."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,8 +20,8 @@ class Target:
         thread_count: Threads the runtime may use.
         core_set: The cores it is pinned to, e.g. ``"4-7"``; empty when not pinned.
         statistic: Name of the statistic the milliseconds are, e.g. ``"cpu_p10"`` (``statistics.Statistic``).
-        stand_in: Empty for a real device; else what replaced it (``"replay"``, ``"qemu"``), shown wherever
-            the number is.
+        stand_in: Empty for a real device; else what replaced it (``"replay"``, ``"qemu"``, ``PUBLISHED``), shown
+            wherever the number is.
     """
 
     device_model: str

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlite_utils import Database
 
-from fleetnas_latency.fitting import fit, learned_entries
+from fleetnas_latency.fitting import fit, keys_of_no_network, learned_entries
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.repository import Observation, ObservationKind
 from fleetnas_latency.statistics import Estimate
@@ -108,3 +108,8 @@ def test_key_of_no_network_of_the_space_does_not_end_predictions(table: LatencyT
     for key in ("nonsense", "nas-bench-macro/32/9,9,9,9,9,9,9,9", "nas-bench-macro/32/1"):
         table.put_observation(replace(_observation(0, networks[0]), measurement_id=key, key=key))
     assert fit(table, TARGET, SPACE).network_count == before
+    assert keys_of_no_network(table, TARGET, SPACE) == (
+        "nas-bench-macro/32/1",
+        "nas-bench-macro/32/9,9,9,9,9,9,9,9",
+        "nonsense",
+    )

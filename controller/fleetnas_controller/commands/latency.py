@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fleetnas_latency.target import Target
     from fleetnas_search_spaces.architecture import SearchSpace
 
+_SHOWN_KEYS = 3
+
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     latency = commands.add_parser("latency", help="ask the learned latency table")
@@ -105,8 +107,10 @@ def _query(args: argparse.Namespace) -> int:
 
 def _coverage(args: argparse.Namespace) -> int:
     from fleetnas_latency.ageing import DRIFT_LIMIT, anchor_drifts, superseding
+    from fleetnas_latency.fitting import keys_of_no_network
 
     table, target, space = _opened(args)
+    strange = keys_of_no_network(table, target, space)
     newer = superseding(table, target)
     drifts = anchor_drifts([one for one in table.observations(target, space.name) if one.verdict == "ok"])
     drifted = sum(drift > DRIFT_LIMIT for drift in drifts.values())
@@ -128,6 +132,7 @@ def _coverage(args: argparse.Namespace) -> int:
             "space": space.name,
             "superseded_by": newer.key if newer else None,
             "drifted_measurements": drifted,
+            "keys_of_no_network": strange,
             "entries": rows,
         }
         print(json.dumps(document, indent=2))
@@ -141,6 +146,12 @@ def _coverage(args: argparse.Namespace) -> int:
         print(f"all entries are stale: runtime version {newer.runtime_version} was measured later; {again}")
     if drifted:
         print(f"{drifted} of {len(drifts)} measurements were made at another speed of the device; {again}")
+    if strange:
+        more = f" and {len(strange) - _SHOWN_KEYS} more" if len(strange) > _SHOWN_KEYS else ""
+        print(
+            f"{len(strange)} keys are of no network of '{space.name}' and teach nothing: "
+            f"{', '.join(strange[:_SHOWN_KEYS])}{more}; import them with the --space they are of, or {again}"
+        )
     return 0
 
 

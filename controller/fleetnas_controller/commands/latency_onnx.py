@@ -4,15 +4,23 @@ __all__ = ["predict_onnx"]
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fleetnas_controller.commands.latency_targets import opened_target
-from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_controller.commands.latency_targets import table_to_guess_from
+from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from fleetnas_latency.table import LatencyTable
+    from fleetnas_latency.target import Target
 
 
 def predict_onnx(args: argparse.Namespace) -> int:
-    """One file; its operators are looked up or guessed."""
+    """One file; its operators are looked up or guessed, on a device of the table or of a pack of operators."""
     from fleetnas_latency.foreign_network import Knowledge, predict_operators
+    from fleetnas_latency.target import PUBLISHED
     from fleetnas_search_spaces.read_onnx import read_onnx
 
     if len(args.architectures) != 1:
@@ -20,9 +28,9 @@ def predict_onnx(args: argparse.Namespace) -> int:
     file = Path(args.architectures[0])
     if not file.is_file():
         raise InvalidArgumentError(f"no file '{file}'.")
-    table, target = opened_target(args)
     summary = read_onnx(file)
-    found = predict_operators(table, target, summary.operators)
+    with _table_of(args) as (table, target):
+        found = predict_operators(table, target, summary.operators)
     half_ms = 1.96 * found.std_ms
     shares = {str(one): found.share_of(one) for one in Knowledge}
     document = {
@@ -46,6 +54,8 @@ def predict_onnx(args: argparse.Namespace) -> int:
         f"{target.key}; of it {100 * shares['known']:.0f} % known, {100 * shares['guessed']:.0f} % guessed, "
         f"{100 * shares['unknown']:.0f} % of kinds FleetNAS has no word for"
     )
+    if target.stand_in == PUBLISHED:
+        print("its operators' latencies were published by others, nothing was measured here")
     if summary.architecture_key:
         print(f"it is {summary.architecture_key}: predicting that by its blocks is surer")
     if args.explain:
@@ -53,3 +63,45 @@ def predict_onnx(args: argparse.Namespace) -> int:
 
         print_bars([(f"{one.name}, {one.knowledge}", one.mean_ms, one.std_ms) for one in found.shares])
     return 0
+
+
+@contextmanager
+def _table_of(args: argparse.Namespace) -> "Iterator[tuple[LatencyTable, Target]]":
+    """The table and the target that ``--device`` names; where it knows none, those of a published pack of operators.
+
+    Raises:
+        NotFoundError: Neither has it; the published devices are named.
+    """
+    from fleetnas_controller.latency_targets import wanted_target
+
+    with table_to_guess_from(args) as table:
+        try:
+            target = wanted_target(table, args.device)
+        except NotFoundError as error:
+            missing = error
+        else:
+            yield table, target
+            return
+    with _published(args.device, missing) as found:
+        yield found
+
+
+@contextmanager
+def _published(device: str, missing: NotFoundError) -> "Iterator[tuple[LatencyTable, Target]]":
+    from sqlite_utils import Database
+
+    from fleetnas_latency.exchange.shipped import shipped_operator_packs
+    from fleetnas_latency.table import LatencyTable
+
+    packs = {one.target.device_model: one for one in shipped_operator_packs()}
+    if device not in packs:
+        raise NotFoundError(
+            f"{missing}. A file of no space is predicted by its operators, which are published of {', '.join(packs)} "
+            "only: give one of these as --device, or 'latency import' operators of yours."
+        )
+    table = LatencyTable(Database(memory=True))
+    try:
+        table.put_observations(packs[device].observations)
+        yield table, packs[device].target
+    finally:
+        table.close()

@@ -19,7 +19,7 @@ def add_packs_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]
         "packs",
         help="list the published latencies that come with FleetNAS",
         description="Lists the packs of published latencies in the package. 'latency profile' starts from those of "
-        "its space where the table has no device to learn from; 'latency import --pack NAME' puts one in the table.",
+        "its space where no device was measured to learn from; 'latency import --pack NAME' puts one in the table.",
         epilog="example:\n  fleetnas latency packs\n  fleetnas latency import --pack fbnet-pixel3\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

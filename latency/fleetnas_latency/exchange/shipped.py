@@ -1,6 +1,6 @@
 """The packs that come with the package."""
 
-__all__ = ["shipped_names", "shipped_pack", "shipped_packs_of"]
+__all__ = ["shipped_names", "shipped_operator_packs", "shipped_pack", "shipped_packs_of"]
 
 import gzip
 import zlib
@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from fleetnas_latency.exchange.pack import Pack, read_pack
+from fleetnas_latency.repository import ObservationKind
 from fleetnas_search_spaces.errors import DataLossError, NotFoundError, near_names
 
 _FOLDER = "fleetnas_latency.packs"
@@ -44,3 +45,11 @@ def shipped_packs_of(space_name: str) -> tuple[Pack, ...]:
     prefix = f"{space_name}-"
     packs = (shipped_pack(name) for name in shipped_names() if name.startswith(prefix))
     return tuple(one for one in packs if any(entry.space == space_name for entry in one.entries))
+
+
+def shipped_operator_packs() -> tuple[Pack, ...]:
+    """Those of operators that were measured alone, which networks of no space can be predicted from."""
+    packs = (shipped_pack(name) for name in shipped_names())
+    return tuple(
+        one for one in packs if any(each.kind is ObservationKind.OPERATOR for each in one.observations)
+    )

@@ -89,7 +89,7 @@ def best_model(
 
     Args:
         target: None for a device that the table does not know.
-        published: Devices to learn from where the table has none (``exchange.shipped``); asked only when needed.
+        published: Devices to learn from where none was measured (``exchange.shipped``); asked only when needed.
 
     Raises:
         FailedPreconditionError: Nothing was measured and nothing is lent.

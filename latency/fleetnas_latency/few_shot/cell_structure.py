@@ -1,4 +1,4 @@
-"""NASBench201's cells as counts of operations, under five ideas of what a runtime executes."""
+"""NASBench201's cells as counts of operations, under six ideas of what a runtime executes."""
 
 __all__ = ["CellStructure"]
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fleetnas_latency.few_shot.structure import Hypothesis
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.cell_201 import EDGES, OPERATION_NAMES, PATHS
+from fleetnas_search_spaces.cell_201 import EDGES, OPERATION_NAMES, PATHS, zero_folded
 from fleetnas_search_spaces.cost import block_costs
 from fleetnas_search_spaces.operators import Operator
 
@@ -19,7 +19,8 @@ _HYPOTHESES = (
     Hypothesis("raw", 0.35, _BASE, _BASE),
     Hypothesis("backward-alive", 0.20, _BASE, _BASE),
     Hypothesis("forward-alive", 0.10, _BASE, _BASE),
-    Hypothesis("canonical", 0.25, _BASE, _BASE),
+    Hypothesis("canonical", 0.20, _BASE, _BASE),
+    Hypothesis("zero-folded", 0.05, _BASE, _BASE),
     Hypothesis("parallel", 0.10, _BASE + 2, _BASE),
 )
 _CONV_3 = OPERATION_NAMES.index("nor_conv_3x3")
@@ -41,12 +42,13 @@ class CellStructure:
     """Latency is an overhead plus a cost for each executed operation, whatever its position.
 
     "Executed" is an edge that carries an operation (raw), from which the output can be reached (backward-alive),
-    to which a way leads from the input (forward-alive), or both (canonical). "Parallel" is canonical less a share
+    to which a way leads from the input (forward-alive), or both (canonical). "Zero-folded" is backward-alive and lone
+    operations whose result is multiplied by zero (``cell_201.zero_folded``). "Parallel" is canonical less a share
     of the convolution work that is not on the longest path, measured twice: in work and in number, because a
     1 x 1 convolution costs between a ninth and the whole of a 3 x 3 one.
 
-    The 19 public device columns of this benchmark ran dead edges; an inference runtime that is given an exported
-    graph does not. The wrong count costs more than every other choice together.
+    18 of the 19 public device columns of this benchmark ran dead edges, pixel3 folded zeros; an inference runtime
+    that is given an exported graph does neither. The wrong count costs more than every other choice together.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -72,8 +74,10 @@ class CellStructure:
         codes = np.array([one.choices for one in architectures], dtype=np.int64).reshape(-1, len(EDGES))
         alive = _alive(codes)
         canonical = alive.forward & alive.backward
+        folded = np.array([zero_folded(one) for one in codes.tolist()], dtype=bool).reshape(codes.shape)
         rows = np.zeros((len(_HYPOTHESES), len(codes), _BASE + len(_PATH_WEIGHTS)))
-        for index, mask in enumerate((alive.raw, alive.backward, alive.forward, canonical, canonical)):
+        masks = (alive.raw, alive.backward, alive.forward, canonical, folded, canonical)
+        for index, mask in enumerate(masks):
             rows[index, :, 0] = 1.0
             for operation in range(1, _BASE):
                 rows[index, :, operation] = ((codes == operation) & mask).sum(axis=1)

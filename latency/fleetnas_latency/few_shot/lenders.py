@@ -15,11 +15,12 @@ from fleetnas_latency.few_shot.source_prior import (
     SourceDevice,
     believed_from_features,
     believed_from_sources,
+    device_family,
     learn_source,
 )
 from fleetnas_latency.fitting import good_networks
 from fleetnas_latency.repository import LatencyRepository
-from fleetnas_latency.target import Target
+from fleetnas_latency.target import PUBLISHED, Target
 from fleetnas_search_spaces.architecture import Architecture
 from fleetnas_search_spaces.operators import Precision
 
@@ -33,7 +34,8 @@ class Lenders:
     """What other devices say of a space's blocks; asked again when the structure has met new ones.
 
     Args:
-        measured: The table's devices with their good networks; where there is one, none of ``published`` is asked.
+        measured: The table's devices with their good networks. Where one was measured and not imported from what
+            others published, none of ``published`` is asked; else those that are not in the table.
         sample: Networks drawn from the space, which say how often its blocks occur; two at least.
     """
 
@@ -46,7 +48,8 @@ class Lenders:
     ) -> None:
         self._structure = structure
         self._measured = measured
-        self._published = () if measured else published
+        own = any(one.stand_in != PUBLISHED for one in measured)
+        self._published = () if own else [one for one in published if one.target not in measured]
         self.sample = sample
         self._sources: tuple[int, tuple[SourceDevice, ...]] = (0, ())
 
@@ -74,7 +77,7 @@ class Lenders:
                 np.array(latency_ms),
                 rows,
                 name=one.key,
-                family=one.device_model,
+                family=device_family(one.device_model) if one.stand_in == PUBLISHED else one.device_model,
             )
             for one, (architectures, latency_ms, _) in self._measured.items()
         ]
@@ -102,7 +105,7 @@ def lenders_of(
 
     Args:
         target: None for a device that the table does not know; it is taken to run fp32.
-        published: Devices to learn from where the table has none (``exchange.shipped``).
+        published: Devices to learn from where none was measured (``exchange.shipped``).
     """
     precision = Precision.FP32 if target is None else target.precision
     others = [one for one in table.targets() if one != target and one.precision is precision]

@@ -4,11 +4,14 @@ __all__ = ["Believed", "Component", "Floats", "RobustPosterior", "squared"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_PREDICTED = 0.1  # of the smallest measurement
+_USUAL_SIGMA = 0.03
+_MOST_APART = 0.25  # a factor of 1.6 between two hypotheses is as wrong as any larger one
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +60,16 @@ class RobustPosterior:
     least_ms: float
     left_out_scores: Floats
 
+    @classmethod
+    def before_measuring(cls, believed: Believed) -> "RobustPosterior":
+        """The prior alone, for networks of mean latency 1 and the noise of a usual device."""
+        width = believed.factor.shape[2]
+        components = tuple(
+            Component(index, float(weight), _USUAL_SIGMA, 1.0, np.zeros(width), np.zeros((0, width)))
+            for index, weight in enumerate(believed.weights)
+        )
+        return cls(believed, components, 1.0, np.zeros(0))
+
     def hypothesis_weights(self) -> Floats:
         """Shape ``(H,)``, sum 1."""
         weights = np.zeros(len(self.believed.weights))
@@ -86,6 +99,9 @@ class RobustPosterior:
     def gains(self, candidates: Floats, asked: Floats) -> Floats:
         """How much measuring each candidate would lower the mean relative variance of the networks asked for.
 
+        The variance is what each hypothesis leaves open, and how far the hypotheses lie apart; of the latter goes
+        what the candidate tells apart, by the Bhattacharyya coefficient of its predictions.
+
         Args:
             candidates: Shape ``(H, C, K)``.
             asked: Shape ``(H, M, K)``.
@@ -93,13 +109,28 @@ class RobustPosterior:
         Returns:
             Shape ``(C,)``.
         """
-        total = np.zeros(candidates.shape[1])
+        count, width = len(self.believed.weights), candidates.shape[1]
+        total, weights = np.zeros(width), self.hypothesis_weights()
+        logs, spreads, asked_logs = (
+            np.zeros((count, width)),
+            np.zeros((count, width)),
+            np.zeros(asked.shape[:2]),
+        )
         for one in self.components:
-            left = self._relative(one, candidates[one.hypothesis])
-            right = self._relative(one, asked[one.hypothesis])
+            at, share = one.hypothesis, one.weight / weights[one.hypothesis]
+            (left, left_ms), (right, right_ms) = (
+                self._relative(one, rows[at]) for rows in (candidates, asked)
+            )
             shared = left @ right.T - (left @ one.removed.T) @ (right @ one.removed.T).T
-            own = squared(left) - squared(left @ one.removed.T)
-            total += one.weight * (shared**2).mean(axis=1) / (one.sigma**2 + np.maximum(own, 0.0))
+            spread = np.maximum(squared(left) - squared(left @ one.removed.T), 0.0) + one.sigma**2
+            total += one.weight * (shared**2).mean(axis=1) / spread
+            logs[at] += share * np.log(left_ms)
+            spreads[at] += share * spread
+            asked_logs[at] += share * np.log(right_ms)
+        for a, b in combinations(np.flatnonzero(weights), 2):
+            apart = min(float(((asked_logs[a] - asked_logs[b]) ** 2).mean()), _MOST_APART)
+            overlap = np.exp(-((logs[a] - logs[b]) ** 2) / (spreads[a] + spreads[b]) / 4.0)
+            total += weights[a] * weights[b] * apart * (1.0 - overlap)
         return total
 
     def foreseen(self, candidates: Floats, asked: Floats, more_count: int) -> Floats:
@@ -112,7 +143,7 @@ class RobustPosterior:
             Shape ``(M,)``.
         """
         one = max(self.components, key=lambda component: component.weight)
-        left, right = (self._relative(one, rows[one.hypothesis]) for rows in (candidates, asked))
+        (left, _), (right, _) = (self._relative(one, rows[one.hypothesis]) for rows in (candidates, asked))
         left, right = (np.hstack([rows, rows @ one.removed.T]) for rows in (left, right))
         signs = np.concatenate([np.ones(len(one.solved)), -np.ones(len(one.removed))])
         own, asked_own = (left**2) @ signs, (right**2) @ signs
@@ -128,12 +159,11 @@ class RobustPosterior:
         deviations: Floats = np.sqrt(np.maximum(asked_own, 0.0) + one.sigma**2)
         return deviations
 
-    def _relative(self, one: Component, rows: Floats) -> Floats:
-        """Rows in the factor's coordinates, over the network's prediction."""
+    def _relative(self, one: Component, rows: Floats) -> tuple[Floats, Floats]:
+        """Rows in the factor's coordinates over the network's prediction, and the prediction, milliseconds."""
         own = rows @ self.believed.factor[one.hypothesis]
-        mean = np.maximum(self._mean(one, rows, own), _LEAST_PREDICTED * self.least_ms) / one.scale_ms
-        relative: Floats = own / mean[:, None]
-        return relative
+        mean_ms = np.maximum(self._mean(one, rows, own), _LEAST_PREDICTED * self.least_ms)
+        return own * (one.scale_ms / mean_ms)[:, None], mean_ms
 
     def _by(self, one: Component, rows: Floats) -> tuple[Floats, Floats]:
         """Mean and variance, without the networks' own noise."""

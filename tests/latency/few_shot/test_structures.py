@@ -38,6 +38,7 @@ def test_structure_keeps_its_promises(structure: Structure) -> None:
         ("backward-alive", [1, 1, 0, 0, 0]),
         ("forward-alive", [1, 1, 1, 2, 0]),
         ("canonical", [1, 1, 0, 0, 0]),
+        ("zero-folded", [1, 1, 0, 0, 0]),
     ],
 )
 def test_hypotheses_count_what_they_execute(hypothesis: str, expected: list[float]) -> None:
@@ -47,6 +48,11 @@ def test_hypotheses_count_what_they_execute(hypothesis: str, expected: list[floa
 def test_edge_fed_by_nothing_is_forward_dead_only() -> None:
     assert _counts("backward-alive", "000103")[:5] == [1, 1, 0, 1, 0]
     assert _counts("forward-alive", "000103")[:5] == [1, 1, 0, 0, 0]
+
+
+def test_lone_operation_before_a_zero_runs_where_zeros_are_folded() -> None:
+    assert _counts("zero-folded", "300100")[:5] == [1, 1, 0, 1, 0]
+    assert _counts("backward-alive", "300100")[:5] == [1, 1, 0, 0, 0]
 
 
 def test_parallel_entries_are_what_is_not_on_the_longest_path() -> None:

@@ -1,0 +1,67 @@
+"""What the commands about latency say where the table does not know: strange keys, devices without operators."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleetnas_controller.cli import main
+from fleetnas_latency.exchange.shipped import shipped_pack
+from fleetnas_latency.table import open_table
+from fleetnas_search_spaces.emit_onnx import emit_onnx
+from fleetnas_search_spaces.registry import space
+from fleetnas_search_spaces.weights import WeightPool
+
+PACK = shipped_pack("fbnet-pixel3")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("network")
+    macro = space("nas-bench-macro")
+    model = emit_onnx(
+        macro.graph(macro.reference), WeightPool(folder), key=macro.reference.key, external=True
+    )
+    file = folder / "network.onnx"
+    file.write_bytes(model.model_bytes)
+    return file
+
+
+def test_coverage_counts_and_names_keys_that_are_no_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "latency.db"
+    table = open_table(file)
+    strange = [replace(PACK.observations[0], measurement_id=f"m{i}", key=f"fbnet/224/{i}") for i in range(5)]
+    table.put_observations([*PACK.observations[:40], *strange])
+    table.close()
+    asked = ["latency", "coverage", "--space", "fbnet", "--table", str(file)]
+    assert main(asked) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "5 keys are of no network of 'fbnet'" in said
+    assert "fbnet/224/2 and 2 more" in said
+    assert "latency profile --space fbnet --device pixel3" in said
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["keys_of_no_network"] == [f"fbnet/224/{i}" for i in range(5)]
+
+
+def test_file_is_predicted_from_a_pack_of_operators_where_the_table_lacks_the_device(
+    tmp_path: Path, network: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["latency", "predict", str(network), "--device", "snapdragon855"]) == 0
+    said = capsys.readouterr().out
+    assert "snapdragon855/paddle-lite" in said
+    assert "nothing was measured here" in said
+
+
+def test_device_without_operators_is_refused_with_those_that_have_some(
+    tmp_path: Path, network: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["latency", "predict", str(network), "--device", "my-phone"]) == 1
+    said = capsys.readouterr().err
+    assert "my-phone" in said
+    assert "pixel1, snapdragon855" in said
+    assert not list(tmp_path.iterdir())
