@@ -10,6 +10,7 @@ from typing import Any
 from fleetnas_controller.jobs import Device
 from fleetnas_controller.network_files import NATIVE_KINDS
 from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
+from fleetnas_search_spaces.onnx_inputs import check_inputs
 
 _NCNN = ".param"
 
@@ -84,27 +85,13 @@ def _onnx_network(path: Path) -> UserNetwork:
         raise InvalidArgumentError(f"{_no_onnx(path)} ({type(error).__name__}).") from error
     if not model.graph.node:
         raise InvalidArgumentError(f"{_no_onnx(path)} (it has no operators).")
-    _check_inputs(path, model.graph)
+    check_inputs(path, model.graph)
     weights = [(name, _weight_file(path, name)) for name in sorted(set(_locations(model)))]
     return UserNetwork(path.name, ((path.name, path), *weights))
 
 
 def _no_onnx(path: Path) -> str:
     return f"'{path}' is no ONNX file: export one, e.g. with torch.onnx.export"
-
-
-def _check_inputs(path: Path, graph: Any) -> None:
-    constants = {one.name for one in graph.initializer}
-    for one in graph.input:
-        if one.name in constants:
-            continue
-        sizes = [size.dim_value or size.dim_param or "?" for size in one.type.tensor_type.shape.dim]
-        if any(isinstance(size, str) for size in sizes):
-            shape = ", ".join(map(str, sizes))
-            raise InvalidArgumentError(
-                f"input '{one.name}' of '{path}' has the open shape ({shape}), whose latency is undefined: export "
-                "with fixed sizes, or fix them by python -m onnxruntime.tools.make_dynamic_shape_fixed."
-            )
 
 
 def _locations(model: Any) -> Iterator[str]:

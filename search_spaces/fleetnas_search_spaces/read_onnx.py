@@ -12,6 +12,7 @@ import onnx
 from onnx import NodeProto, helper
 
 from fleetnas_search_spaces.errors import InvalidArgumentError
+from fleetnas_search_spaces.onnx_inputs import check_inputs, close_batches
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind
 
 _ACTIVATIONS = {
@@ -48,23 +49,27 @@ class OnnxSummary:
 
     Attributes:
         architecture_key: Of a network that FleetNAS wrote; empty for others.
+        one_image: Inputs whose open first size was taken as 1.
     """
 
     operators: tuple[OnnxOperator, ...]
     architecture_key: str
+    one_image: tuple[str, ...] = ()
 
 
 def read_onnx(path: Path) -> OnnxSummary:
     """Reads a network for one image, weights beside it not needed.
 
     Raises:
-        InvalidArgumentError: It is no ONNX file, or shapes cannot be told.
+        InvalidArgumentError: It is no ONNX file, has no operators, or shapes cannot be told.
     """
     try:
         model = onnx.load(path, load_external_data=False)
+        one_image = close_batches(model.graph)
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:
         raise InvalidArgumentError(f"'{path}' cannot be read as ONNX ({error}): export it again.") from error
+    check_inputs(path, inferred.graph)
     shapes = _shapes(inferred.graph)
     readers = Counter(name for node in inferred.graph.node for name in node.input)
     operators: list[OnnxOperator] = []
@@ -86,10 +91,11 @@ def read_onnx(path: Path) -> OnnxSummary:
             continue
         made_by[node.output[0]] = len(operators)
         operators.append(_operator(node, shapes, path))
+    if not operators:
+        raise InvalidArgumentError(f"'{path}' has no operators that take time: export the whole network.")
     keys = {one.key: one.value for one in model.metadata_props}
-    return OnnxSummary(
-        tuple(operators), keys.get("architecture", "") if model.producer_name == "fleetnas" else ""
-    )
+    architecture_key = keys.get("architecture", "") if model.producer_name == "fleetnas" else ""
+    return OnnxSummary(tuple(operators), architecture_key, one_image)
 
 
 def _takes_activation(one: OnnxOperator) -> bool:
@@ -98,10 +104,12 @@ def _takes_activation(one: OnnxOperator) -> bool:
 
 
 def _shapes(graph: Any) -> dict[str, Shape]:
+    """Of the tensors whose sizes are all told."""
     shapes = {one.name: tuple(one.dims) for one in graph.initializer}
     for one in (*graph.input, *graph.output, *graph.value_info):
-        sizes = one.type.tensor_type.shape.dim
-        shapes.setdefault(one.name, tuple(size.dim_value or 1 for size in sizes))
+        sizes = tuple(size.dim_value for size in one.type.tensor_type.shape.dim)
+        if one.type.tensor_type.HasField("shape") and min(sizes, default=1) > 0:
+            shapes.setdefault(one.name, sizes)
     return shapes
 
 
@@ -111,7 +119,12 @@ def _operator(node: NodeProto, shapes: Mapping[str, Shape], path: Path) -> OnnxO
         raise InvalidArgumentError(
             f"the shapes of node '{node.name or node.op_type}' in '{path}' cannot be told: export with fixed shapes."
         )
-    found = _known(node, source, output, shapes)
+    try:
+        found = _known(node, source, output, shapes)
+    except (TypeError, ValueError, IndexError) as error:  # attributes of the wrong type, or too few inputs
+        raise InvalidArgumentError(
+            f"node '{node.name or node.op_type}' in '{path}' is damaged ({error}): export it again."
+        ) from error
     if found is not None:
         return OnnxOperator(node.name, node.op_type, found, True)
     channels, size_px = _map_of(source)
@@ -125,7 +138,7 @@ def _known(node: NodeProto, source: Shape, output: Shape, shapes: Mapping[str, S
     out_channels = output[1] if len(output) > 1 else 1
     square = len(source) < 4 or source[2] == source[3]
     kind = node.op_type
-    if kind in ("Gemm", "MatMul"):
+    if kind in ("Gemm", "MatMul") and source and output:
         return Operator(OperatorKind.LINEAR, source[-1], output[-1], 1, bias=len(node.input) > 2)
     if not square:
         return None

@@ -1,6 +1,7 @@
 """What the commands about latency say where the table does not know: strange keys, devices without operators."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,54 @@ def test_coverage_counts_and_names_keys_that_are_no_network(
     assert "latency profile --space fbnet --device pixel3" in said
     assert main([*asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["keys_of_no_network"] == [f"fbnet/224/{i}" for i in range(5)]
+
+
+def test_file_that_fleetnas_wrote_is_predicted_by_its_blocks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = open_table(tmp_path / "latency.db")
+    table.put_observations(PACK.observations[:40])
+    table.close()
+    fbnet = space("fbnet")
+    one = fbnet.parse("7814887884147327324245")
+    model = emit_onnx(fbnet.graph(one), WeightPool(tmp_path), key=one.key, external=True)
+    file = tmp_path / "network.onnx"
+    file.write_bytes(model.model_bytes)
+    asked = ["latency", "predict", "--device", "pixel3", "--table", str(tmp_path / "latency.db")]
+    assert main([*asked, str(file)]) == 0
+    of_file = capsys.readouterr()
+    assert main([*asked, "--space", "fbnet", "7814887884147327324245"]) == 0
+    assert of_file.out == capsys.readouterr().out
+    assert f"'{file}' says that it is 7814887884147327324245 of fbnet" in of_file.err
+
+
+def test_prediction_names_the_network_as_it_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = open_table(tmp_path / "latency.db")
+    table.put_observations(PACK.observations[:40])
+    table.close()
+    fbnet = space("fbnet")
+    asked = "7818488874147327324245"
+    canonical = fbnet.format(fbnet.canonical(fbnet.parse(asked)))
+    assert canonical != asked
+    command = ["latency", "predict", "--space", "fbnet", "--table", str(tmp_path / "latency.db"), asked]
+    assert main(command) == 0
+    assert f"{asked} (computes what {canonical} does): " in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert (row["asked"], row["architecture"]) == (asked, canonical)
+
+
+@pytest.mark.parametrize("core", ["-2", "9999", "a"])
+def test_core_that_is_not_there_is_told_before_anything_starts(
+    core: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "--latency-drop", "20%", f"--core={core}"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"'{core}' is no core here; give one of {min(os.sched_getaffinity(0))}" in said
 
 
 def test_file_is_predicted_from_a_pack_of_operators_where_the_table_lacks_the_device(

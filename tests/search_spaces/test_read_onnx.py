@@ -70,3 +70,53 @@ def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_text("no network")
     with pytest.raises(InvalidArgumentError, match="cannot be read as ONNX"):
         read_onnx(tmp_path / "net.onnx")
+
+
+def _relu(path: Path, sizes: list[int | str] | None, nodes: int = 1) -> Path:
+    value = helper.make_tensor_value_info
+    made = [helper.make_node("Relu", ["x"], ["y"], name="relu")][:nodes]
+    output = value("y" if nodes else "x", TensorProto.FLOAT, sizes)
+    graph = helper.make_graph(made, "g", [value("x", TensorProto.FLOAT, sizes)], [output])
+    save(helper.make_model(graph), str(path))
+    return path
+
+
+def test_open_batch_is_one_image_and_named(tmp_path: Path) -> None:
+    summary = read_onnx(_relu(tmp_path / "net.onnx", ["N", 8, 4, 4]))
+    assert summary.one_image == ("x",)
+    assert [one.operator.in_px for one in summary.operators] == [4]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([1, 8, "H", 4], "open shape"),
+        ([1, 0, 4, 4], r"the shape \(1, 0, 4, 4\)"),
+        ([-1, 8, 4, 4], r"the shape \(-1, 8, 4, 4\)"),
+        (None, "no shape"),
+    ],
+)
+def test_input_whose_latency_means_nothing_is_refused(
+    tmp_path: Path, sizes: list[int | str] | None, said: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        read_onnx(_relu(tmp_path / "net.onnx", sizes))
+
+
+def test_network_without_operators_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="no operators"):
+        read_onnx(_relu(tmp_path / "net.onnx", [1, 8, 4, 4], nodes=0))
+
+
+def test_damaged_attributes_are_refused_in_one_line(tmp_path: Path) -> None:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [8, 8, 1, 1], np.zeros(64))
+    node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv", group=1)
+    node.attribute[0].type = 0  # as a flipped bit leaves it
+    value = helper.make_tensor_value_info
+    sizes = [1, 8, 4, 4]
+    graph = helper.make_graph(
+        [node], "g", [value("x", TensorProto.FLOAT, sizes)], [value("y", TensorProto.FLOAT, sizes)], [weight]
+    )
+    (tmp_path / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(InvalidArgumentError, match="'conv'.*damaged"):
+        read_onnx(tmp_path / "net.onnx")

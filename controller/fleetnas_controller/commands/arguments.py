@@ -3,6 +3,7 @@
 __all__ = [
     "DEFAULT_ADDRESS",
     "client_verb",
+    "core",
     "duration_s",
     "interval_s",
     "listed_architectures",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,6 +60,19 @@ def client_verb(
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def core(text: str) -> int:
+    """A core of this machine that this process may use; -1 for any of them."""
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    try:
+        number = int(text)
+    except ValueError:
+        number = -2
+    if number < -1 or (usable and number >= 0 and number not in usable):
+        named = ", ".join(map(str, usable)) or "0, 1, ..."
+        raise argparse.ArgumentTypeError(f"'{text}' is no core here; give one of {named}, or -1 for any")
+    return number
 
 
 def interval_s(text: str) -> float:

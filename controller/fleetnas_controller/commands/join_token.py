@@ -62,7 +62,11 @@ def _token(args: argparse.Namespace) -> int:
     elif args.page:
         print_code(values["link"])
     else:
-        print(f"{args.out}: for {token.use_count} devices at most" if args.out else token.secret)
+        print(
+            f"{args.out}: for {token.use_count} device{'s' if token.use_count > 1 else ''} at most"
+            if args.out
+            else token.secret
+        )
     return 0
 
 

@@ -4,6 +4,7 @@ __all__ = ["add_parsers"]
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,8 @@ def _coverage(args: argparse.Namespace) -> int:
 
     head = ["block", "ms", "+-, 95 %", "source", "networks", "updated"]
     print_rows([head, *map(_coverage_row, rows)], title=f"{space.name} on {target.key}")
-    again = f"measure again: fleetnas latency profile --space {space.name} --device {target.device_model}"
+    device = shlex.quote(args.device or target.device_model)
+    again = f"measure again: fleetnas latency profile --space {space.name} --device {device}"
     if newer is not None:
         print(f"all entries are stale: runtime version {newer.runtime_version} was measured later; {again}")
     if drifted:

@@ -1,6 +1,6 @@
 """`fleetnas latency predict FILE.onnx`: a network that is in no space."""
 
-__all__ = ["predict_onnx"]
+__all__ = ["predict_onnx", "read_onnx_argument"]
 
 import argparse
 import json
@@ -15,12 +15,11 @@ from fleetnas_search_spaces.errors import InvalidArgumentError, NotFoundError
 if TYPE_CHECKING:
     from fleetnas_latency.table import LatencyTable
     from fleetnas_latency.target import Target
+    from fleetnas_search_spaces.read_onnx import OnnxSummary
 
 
-def predict_onnx(args: argparse.Namespace) -> int:
-    """One file; its operators are looked up or guessed, on a device of the table or of a pack of operators."""
-    from fleetnas_latency.foreign_network import Knowledge, predict_operators
-    from fleetnas_latency.target import PUBLISHED
+def read_onnx_argument(args: argparse.Namespace) -> "OnnxSummary":
+    """Raises InvalidArgumentError where there is more than one argument, or it is no ONNX file."""
     from fleetnas_search_spaces.read_onnx import read_onnx
 
     if len(args.architectures) != 1:
@@ -28,15 +27,24 @@ def predict_onnx(args: argparse.Namespace) -> int:
     file = Path(args.architectures[0])
     if not file.is_file():
         raise InvalidArgumentError(f"no file '{file}'.")
-    summary = read_onnx(file)
+    return read_onnx(file)
+
+
+def predict_onnx(args: argparse.Namespace, summary: "OnnxSummary") -> int:
+    """One file; its operators are looked up or guessed, on a device of the table or of a pack of operators."""
+    from fleetnas_latency.foreign_network import Knowledge, predict_operators
+    from fleetnas_latency.target import PUBLISHED
+
+    file = args.architectures[0]
     with _table_of(args) as (table, target):
         found = predict_operators(table, target, summary.operators)
     half_ms = 1.96 * found.std_ms
     shares = {str(one): found.share_of(one) for one in Knowledge}
     document = {
         "target": target.key,
-        "file": str(file),
+        "file": file,
         "architecture": summary.architecture_key or None,
+        "taken_as_one_image": list(summary.one_image),
         "mean_ms": found.mean_ms,
         "low_ms": max(found.mean_ms - half_ms, 0.0),
         "high_ms": found.mean_ms + half_ms,
@@ -56,8 +64,8 @@ def predict_onnx(args: argparse.Namespace) -> int:
     )
     if target.stand_in == PUBLISHED:
         print("its operators' latencies were published by others, nothing was measured here")
-    if summary.architecture_key:
-        print(f"it is {summary.architecture_key}: predicting that by its blocks is surer")
+    for name in summary.one_image:
+        print(f"the open first size of its input '{name}' is taken as 1")
     if args.explain:
         from fleetnas_controller.commands.latency_bars import print_bars
 

@@ -4,12 +4,13 @@ __all__ = ["add_predict_arguments", "predict"]
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetnas_controller.commands.latency_bars import print_bars
-from fleetnas_controller.commands.latency_onnx import predict_onnx
+from fleetnas_controller.commands.latency_onnx import predict_onnx, read_onnx_argument
 from fleetnas_controller.commands.latency_targets import table_to_guess_from
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from fleetnas_search_spaces.whole_files import write_whole
@@ -45,8 +46,42 @@ def predict(args: argparse.Namespace) -> int:
             "--html shows the blocks of a space's networks: give ARCH and --explain with it."
         )
     if foreign:
-        return predict_onnx(args)
-    wanted = space(args.space)
+        return _predict_file(args)
+    return _predict_by_blocks(args, space(args.space))
+
+
+def _predict_file(args: argparse.Namespace) -> int:
+    """A file that FleetNAS wrote by its blocks, where those can be predicted there; else by its operators."""
+    summary = read_onnx_argument(args)
+    written = None if args.explain else _written(summary.architecture_key)
+    if written is None:
+        return predict_onnx(args, summary)
+    space, text = written
+    own = argparse.Namespace(**{**vars(args), "architectures": [text], "space": space.name})
+    try:
+        status = _predict_by_blocks(own, space)
+    except (FailedPreconditionError, NotFoundError):
+        return predict_onnx(args, summary)
+    print(f"note: '{args.architectures[0]}' says that it is {text} of {space.name}", file=sys.stderr)
+    return status
+
+
+def _written(key: str) -> "tuple[SearchSpace, str] | None":
+    """The space and the text form of an architecture's key; None where no space here knows it."""
+    from fleetnas_latency.operator_text import architecture_from_key
+    from fleetnas_search_spaces.choices import check_architecture
+    from fleetnas_search_spaces.registry import space
+
+    try:
+        architecture = architecture_from_key(key)
+        found = space(architecture.space)
+        check_architecture(architecture, found)
+    except (InvalidArgumentError, NotFoundError):
+        return None
+    return found, found.format(architecture)
+
+
+def _predict_by_blocks(args: argparse.Namespace, wanted: "SearchSpace") -> int:
     with table_to_guess_from(args) as table:
         names = [name.strip() for name in args.device.split(",")]
         documents = [_document(args, table, name, wanted) for name in names]
@@ -71,7 +106,8 @@ def _document(
     from fleetnas_latency.few_shot.best_model import best_model
 
     target, missing = _target(table, device)
-    architectures = [space.canonical(space.parse(text)) for text in args.architectures]
+    asked = [space.parse(text) for text in args.architectures]
+    architectures = [space.canonical(one) for one in asked]
     try:
         model = best_model(table, target, space, lambda: shipped_packs_of(space.name))
     except FailedPreconditionError as error:
@@ -81,6 +117,7 @@ def _document(
     for index, (one, known) in enumerate(zip(architectures, model.known_shares(architectures), strict=True)):
         row: dict[str, Any] = {
             "architecture": space.format(one),
+            "asked": space.format(asked[index]),
             "mean_ms": float(prediction.mean_ms[index]),
             "low_ms": float(prediction.low_ms[index]),
             "high_ms": float(prediction.high_ms[index]),
@@ -109,7 +146,7 @@ def _document(
             "median_error": model.forecast.now,
             "foreseen_median_error": model.forecast.later,
             "command": f"fleetnas latency profile --space {space.name} --device "
-            f"{device or 'host'} --budget {model.forecast.more_count}",
+            f"{shlex.quote(device or 'host')} --budget {model.forecast.more_count}",
         }
     return document
 
@@ -133,7 +170,7 @@ def _print(document: dict[str, Any]) -> None:
         print(f"predicted from {count} measured networks on {document['target']}{lent}")
     for row in document["predictions"]:
         print(
-            f"{row['architecture']}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
+            f"{_title(row)}: {row['mean_ms']:.4f} ms ({row['low_ms']:.4f} to {row['high_ms']:.4f}, 95 %)"
             f", {100 * row['shares']['known']:.0f} % of it in blocks measured there"
         )
         print_bars([(one["block"], one["mean_ms"], one["std_ms"]) for one in row.get("blocks", ())])
@@ -144,6 +181,13 @@ def _print(document: dict[str, Any]) -> None:
             f"{100 * foreseen['median_error']:.1f} to {100 * foreseen['foreseen_median_error']:.1f} %: "
             f"{foreseen['command']}"
         )
+
+
+def _title(row: dict[str, Any]) -> str:
+    """As it was asked for, and the network that is computed instead."""
+    if row["asked"] == row["architecture"]:
+        return str(row["asked"])
+    return f"{row['asked']} (computes what {row['architecture']} does)"
 
 
 def _named(lenders: list[str]) -> str:

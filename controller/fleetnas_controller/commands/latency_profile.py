@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fleetnas_controller.commands.arguments import core
+
 _SHOWN_ENTRIES = 30
 
 
@@ -34,7 +36,9 @@ def add_profile_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParse
         "--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)"
     )
     profile.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
-    profile.add_argument("--core", type=int, help="core the embedded agent measures on (default: the last)")
+    profile.add_argument(
+        "--core", type=core, help="core the embedded agent measures on (default: the last; -1: any)"
+    )
     profile.add_argument("--replay", type=Path, metavar="CSV", help="play this latency table instead")
     profile.add_argument("--json", action="store_true", help="print JSON")
     profile.set_defaults(run=_profile)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.commands.arguments import share
+from fleetnas_controller.commands.arguments import core, share
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
     parser.add_argument("--runtime", default="", help="e.g. onnxruntime, ncnn (default: the device's first)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default: 1)")
-    parser.add_argument("--core", type=int, help="host: core to measure on (default: the last)")
+    parser.add_argument("--core", type=core, help="host: core to measure on (default: the last; -1: any)")
     parser.add_argument(
         "--statistic",
         choices=["wall_median", "cpu_median", "cpu_p10"],

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleetnas_controller.commands.arguments import listed_architectures, priced, quantity, share
+from fleetnas_controller.commands.arguments import core, listed_architectures, priced, quantity, share
 from fleetnas_search_spaces.errors import InfeasibleError, InvalidArgumentError
 
 _MB = 1e6
@@ -116,7 +116,9 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)")
     parser.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
-    parser.add_argument("--core", type=int, help="core the embedded agent measures on (default: the last)")
+    parser.add_argument(
+        "--core", type=core, help="core the embedded agent measures on (default: the last; -1: any)"
+    )
     parser.add_argument(
         "--replay",
         type=Path,
@@ -163,6 +165,8 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The settings of the search that are on the command line."""
     from fleetnas_controller.run_folder import free_name
 
+    if args.name is not None and not args.name.strip():
+        raise InvalidArgumentError("--name is empty: name the run, or leave --name out.")
     if args.resume and not args.name:
         raise InvalidArgumentError("--resume goes on with a run: name it with --name.")
     stem = f"{args.space or 'nas-bench-macro'}-{args.strategy or 'predictor'}"
@@ -230,9 +234,10 @@ def _nearest_miss(result: dict[str, Any]) -> str:
     elif verdicts:
         cure = "Close what else runs there, or search on another device or core; see docs/measuring.md."
     name = nearest["architecture"] if nearest else "none"
+    report = result["artifacts"].get("report")
     return (
         f"no confirmed architecture keeps every cap. Nearest miss: {name} ({missed or 'nothing was evaluated'}). "
-        f"{cure}"
+        f"{cure}{f' All trials: {report}' if report else ''}"
     )
 
 
