@@ -23,6 +23,7 @@ _AGENT_WAIT_S = 60.0
 _START_WAIT_S = 30.0
 _POLL_S = 0.05
 _RESTARTS_A_MINUTE = 5
+_REFUSED = (1, 2)  # how an agent ends that has said in one line why
 _TOKEN_TTL_S = 86_400.0
 _TOKEN_USES = 1_000
 
@@ -56,6 +57,7 @@ class EmbeddedFleet:
         self._wait_s = wait_s
         self._loop = asyncio.new_event_loop()
         self._ended = threading.Event()
+        self._came = threading.Event()
         self._log = data_dir / "agent.log"
 
     def __enter__(self) -> FleetClient:
@@ -106,10 +108,15 @@ class EmbeddedFleet:
             if self._server.failure is not None:
                 raise self._server.failure
             if self._process.poll() is not None and self._ended.is_set():
+                if self._refused():
+                    raise UnavailableError(
+                        f"the agent of '{self._agent.device}' refuses: {self._last_words()}"
+                    )
                 how = f"ended {_RESTARTS_A_MINUTE + 1} times"
                 break
             try:
                 if self.client.get_device(self._agent.device).state is DeviceState.ONLINE:
+                    self._came.set()
                     return
             except NotFoundError:
                 pass  # not enrolled yet
@@ -169,12 +176,16 @@ class EmbeddedFleet:
                 continue
             now = time.monotonic()
             restarts = [one for one in restarts if now - one < 60.0]
-            if len(restarts) >= _RESTARTS_A_MINUTE:
+            if self._refused() or len(restarts) >= _RESTARTS_A_MINUTE:
                 self._ended.set()
                 return
             restarts.append(now)
             _end(self._process)
             self._process = self._start_agent()
+
+    def _refused(self) -> bool:
+        """Whether the agent ended before it was ever there and said why: it would say so again."""
+        return self._process.returncode in _REFUSED and not self._came.is_set()
 
     def _last_words(self) -> str:
         try:

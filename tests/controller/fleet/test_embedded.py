@@ -50,16 +50,32 @@ def test_folder_can_be_used_again(tmp_path: Path) -> None:
 
 
 def test_agent_that_keeps_dying_is_given_up_before_the_time_is_over(tmp_path: Path) -> None:
-    agent = AgentCommand("a", ("--driver", "replay"))
-    fleet = EmbeddedFleet(tmp_path, agent)
-    with fleet, pytest.raises(UnavailableError, match=r"'a' ended 6 times; .*give it with --table"):
+    fleet = EmbeddedFleet(tmp_path, AgentCommand("a", ("--help",)))
+    with fleet, pytest.raises(UnavailableError, match=r"'a' ended 6 times; its log .*agent\.log' ends with"):
         fleet.wait_for_agent()
-    with pytest.raises(UnavailableError, match=r"give it with --table.* --resume"):
+    with pytest.raises(UnavailableError, match=r"ended 6 times .* --resume"):
         fleet.check_agent()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--driver", "replay"), "give it with --table"),
+        (("--driver", "replay", "--table", "absent.csv"), r"absent\.csv"),
+        (("--driver", "host", "--core", "9999"), "--core 9999"),
+        (("--driver", "host", "--threads", "many"), "many"),
+    ],
+)
+def test_agent_that_says_why_it_cannot_begin_is_not_started_again(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    fleet = EmbeddedFleet(tmp_path, AgentCommand("a", arguments))
+    with fleet, pytest.raises(UnavailableError, match=f"the agent of 'a' refuses: .*{said}"):
+        fleet.wait_for_agent()
+    assert fleet._log.read_text().count(said.replace("\\", "")) == 1
+
+
 def test_agent_that_never_comes_is_named_with_its_last_words(tmp_path: Path) -> None:
-    agent = AgentCommand("a", ("--driver", "replay", "--table", str(tmp_path / "absent.csv")))
-    fleet = EmbeddedFleet(tmp_path, agent, wait_s=60.0)
-    with fleet, pytest.raises(UnavailableError, match=r"agent\.log' ends with: .*absent\.csv"):
+    fleet = EmbeddedFleet(tmp_path, AgentCommand("a", ("--help",)), wait_s=0.0)
+    with fleet, pytest.raises(UnavailableError, match=r"did not join within 0 s; its log .*agent\.log'"):
         fleet.wait_for_agent()
