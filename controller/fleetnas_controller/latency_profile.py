@@ -164,7 +164,8 @@ class LatencyProfile:
         self._observer.proposed(trial)
         while not pending.complete:
             for record in self._fleet.wait_any(pending.names, _WAIT_S):
-                pending.accept(record)
+                if pending.accept(record):
+                    self._observer.repeated(trial, record)
                 records.append(record)
                 if record.result is not None:
                     self._verdicts[str(record.result.verdict)] += 1

@@ -43,20 +43,24 @@ class PendingTrial:
     def complete(self) -> bool:
         return not self._waiting
 
-    def accept(self, record: MeasurementRecord) -> None:
+    def accept(self, record: MeasurementRecord) -> bool:
         """Takes a finished measurement in; one that it does not wait for is ignored.
+
+        Returns:
+            Whether it is measured again.
 
         Raises:
             UnavailableError: The fleet gave the measurement up for a reason that is not the network's.
         """
         if record.name not in self._waiting:
-            return
+            return False
         device, attempt = self._waiting.pop(record.name)
         reading = reading_of(record)
         if self._another(record, reading, device):
             self._waiting[self._request(device, attempt + 1)] = (device, attempt + 1)
-        else:
-            self.readings[device] = reading
+            return True
+        self.readings[device] = reading
+        return False
 
     def faults(self) -> Mapping[str, str]:
         """By device, why there is no latency at all."""

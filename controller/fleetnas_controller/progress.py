@@ -66,6 +66,15 @@ class SearchProgress:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, note=f"{trial.phase} {trial.architecture}")
 
+    def repeated(self, trial: Trial, record: MeasurementRecord) -> None:
+        if self._progress is None or self._task is None:
+            return
+        why = record.state if record.result is None else record.result.verdict
+        note = f"{trial.phase} {trial.architecture}: {record.device.rpartition('/')[2]} {why}, measured again"
+        self._progress.update(self._task, note=note)
+        if not self._progress.console.is_terminal:
+            self.say(note)
+
     def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None:
         self._ended += 1
         if self._progress is None or self._task is None:

@@ -267,6 +267,9 @@ class _Observers:
     def proposed(self, trial: Trial) -> None:
         self._progress.proposed(trial)
 
+    def repeated(self, trial: Trial, record: MeasurementRecord) -> None:
+        self._progress.repeated(trial, record)
+
     def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None:
         now_s = time.monotonic()
         self._trials.add_wall_s(self._run, now_s - self._since_s)

@@ -33,6 +33,9 @@ class TableRecorder:
     def proposed(self, trial: Trial) -> None:
         """Nothing is known yet."""
 
+    def repeated(self, trial: Trial, record: MeasurementRecord) -> None:
+        """Comes again among the records of the trial, when that ends."""
+
     def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None:
         key = self._space.canonical(self._space.parse(trial.architecture)).key
         anchor_key = self._space.canonical(self._space.reference).key

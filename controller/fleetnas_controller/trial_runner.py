@@ -39,6 +39,9 @@ class Observer(Protocol):
 
     def proposed(self, trial: Trial) -> None: ...
 
+    def repeated(self, trial: Trial, record: MeasurementRecord) -> None:
+        """Is told that what came of a measurement does not count, and that it is made again."""
+
     def finished(self, trial: Trial, records: Sequence[MeasurementRecord]) -> None: ...
 
 
@@ -191,7 +194,8 @@ class TrialRunner:
         for record in records:
             number = next(number for number, one in self._pending.items() if record.name in one.names)
             pending = self._pending[number]
-            pending.accept(record)
+            if pending.accept(record):
+                self._observer.repeated(pending.trial, record)
             self._records.setdefault(number, []).append(record)
             if pending.complete:
                 del self._pending[number]
