@@ -20,6 +20,7 @@ from fleetnas_search_spaces.errors import (
     AlreadyExistsError,
     FleetNASError,
     NotFoundError,
+    ResourceExhaustedError,
     UnavailableError,
     near_names,
 )
@@ -168,13 +169,20 @@ def open_table(path: Path) -> LatencyTable:
 
 
 def open_table_to_read(path: Path) -> LatencyTable:
-    """``open_table``, and where the medium cannot be written a table that only answers.
+    """``open_table``, and where nothing can be written, not allowed or no room, a table that only answers.
 
     Raises:
         As ``open_table``; also when another process left writes beside the file that only a writer could take in.
     """
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    return open_table(path) if writable else _open_unchanging(path)
+    if not writable:
+        return _open_unchanging(path)
+    try:
+        return open_table(path)
+    except (
+        ResourceExhaustedError
+    ):  # SQLite keeps an index of its log beside the file, also for those who read
+        return _open_unchanging(path)
 
 
 def _open_unchanging(path: Path) -> LatencyTable:

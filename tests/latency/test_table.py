@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
+from tests.disks import fill, mounted
 
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.operator_text import operator_key
@@ -132,6 +133,18 @@ def test_table_on_a_read_only_medium_answers_and_leaves_nothing_beside_it(unwrit
         table.put_observation(_observation("new"))
     table.close()
     assert list(unwritable.parent.iterdir()) == [unwritable]
+
+
+def test_table_on_a_full_disk_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    with mounted(folder, size_kib=512):
+        table = open_table(folder / "latency.db")
+        table.put_observation(_observation("m1"))
+        table.close()
+        fill(folder)
+        read = open_table_to_read(folder / "latency.db")
+        assert [one.measurement_id for one in read.observations(TARGET)] == ["m1"]
+        read.close()
 
 
 def test_writes_that_a_read_only_medium_keeps_apart_are_not_passed_over(unwritable: Path) -> None:
