@@ -125,7 +125,6 @@ def test_profile_shows_each_operator_with_its_share(
         (["--device", "pixel3"], "no device 'pixel3'"),
         (["--threads", "512"], "--threads 512"),
         (["--threads", "2", "--statistic", "cpu_p10"], "2 threads"),
-        (["--max-s", "0"], "max_duration_s"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -135,6 +134,24 @@ def test_what_cannot_be_done_is_said_in_one_line(
     said = capsys.readouterr().err.strip()
     assert words in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--max-s=0", "argument --max-s: '0' is no time in seconds"),
+        ("--max-s=nan", "'nan' is no time"),
+        ("--threads=0", "argument --threads: '0' is no number of threads"),
+        ("--core=-2", "argument --core: '-2' is no core here"),
+    ],
+)
+def test_value_that_means_nothing_is_told_by_the_option_it_came_with(
+    network: Path, capsys: pytest.CaptureFixture[str], argument: str, words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["device", "measure", str(network), argument])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -10,7 +10,9 @@ __all__ = [
     "pick_count",
     "priced",
     "quantity",
+    "seconds",
     "share",
+    "thread_count",
     "use_count",
     "verb",
 ]
@@ -22,6 +24,7 @@ from pathlib import Path
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 _LONGEST_S = 3650 * 86_400.0
+_MOST_THREADS = 1_024
 _MOST_USES = 10_000
 _MOST_PICKS = 1_000
 
@@ -73,6 +76,24 @@ def core(text: str) -> int:
         named = ", ".join(map(str, usable)) or "0, 1, ..."
         raise argparse.ArgumentTypeError(f"'{text}' is no core here; give one of {named}, or -1 for any")
     return number
+
+
+def thread_count(text: str) -> int:
+    """From 1 to 1,024."""
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of threads; give 1 to {_MOST_THREADS:,}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Above zero, a day at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 86_400.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time in seconds; give e.g. 20, 86400 at most")
+    return value
 
 
 def interval_s(text: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetnas_controller.commands.arguments import core, share
+from fleetnas_controller.commands.arguments import core, seconds, share, thread_count
 from fleetnas_search_spaces.errors import FailedPreconditionError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="half the interval aimed at (default: 1%%)",
     )
     parser.add_argument(
-        "--max-s", type=float, default=20.0, metavar="S", help="longest sampling, seconds (default: 20)"
+        "--max-s", type=seconds, default=20.0, metavar="S", help="longest sampling, seconds (default: 20)"
     )
     parser.add_argument("--no-anchor", action="store_true", help="measure without the anchor beside it")
     parser.add_argument(
@@ -81,7 +81,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--controller", metavar="ADDR", help="a fleet's controller (default: one of its own)")
     parser.add_argument("--data-dir", type=Path, help="the controller's data folder, for its operator token")
     parser.add_argument("--runtime", default="", help="e.g. onnxruntime, ncnn (default: the device's first)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default: 1)")
+    parser.add_argument("--threads", type=thread_count, default=1, help="threads of the runtime (default: 1)")
     parser.add_argument("--core", type=core, help="host: core to measure on (default: the last; -1: any)")
     parser.add_argument(
         "--statistic",
