@@ -210,7 +210,7 @@ def test_search_ends_when_its_device_is_removed(
     agent = join(served, processes)
     online(served.client)
     agent.kill()
-    monkeypatch.setattr("fleetnas_controller.search._WAIT_S", 0.5)
+    monkeypatch.setattr("fleetnas_controller.trial_runner._WAIT_S", 0.5)
     removing = threading.Timer(3.0, served.client.remove_device, ["a"])
     removing.start()
     code = main(
