@@ -5,6 +5,7 @@ __all__ = ["SshAddress", "SshShell", "fingerprint", "open_ssh", "parse_ssh_addre
 import base64
 import contextlib
 import hashlib
+import logging
 import re
 import select
 import threading
@@ -215,6 +216,8 @@ def _paramiko() -> Any:
         raise FailedPreconditionError(
             "the ssh driver needs the package 'paramiko': pip install 'fleetnas[ssh]'."
         ) from error
+    # What it says there it also raises, and its threads go on saying it while the agent ends.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     return paramiko
 
 
