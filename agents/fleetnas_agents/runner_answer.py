@@ -45,11 +45,12 @@ def measurement_of(
         drift = _drift(content, plan)
         seen = _facts(content["before"], content["after"]) | dict(facts)
         seen |= drift.facts() if drift is not None else {}
+        anchor = _series(content["anchor"])
         results = []
         for network, own in zip(content["networks"], own_facts, strict=True):
             digest = tuple(float(part) for part in network["digest"])
             evidence = Evidence(tuple(sorted((seen | dict(own)).items())), digest, anchor_drift=drift)
-            results.append(judge(_raw(content, network, plan), plan, evidence))
+            results.append(judge(_raw(content, network, anchor, plan), plan, evidence))
         return in_one(results)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
         raise MeasureError(FaultKind.CRASH, f"the runner sent a broken result: {error}") from error
@@ -64,7 +65,9 @@ def fault_of(line: str) -> MeasureError:
     return MeasureError(FaultKind(known), message or "the runner gave up without a reason")
 
 
-def _raw(content: Mapping[str, Any], network: Mapping[str, Any], plan: Plan) -> RawMeasurement:
+def _raw(
+    content: Mapping[str, Any], network: Mapping[str, Any], anchor: RunSeries, plan: Plan
+) -> RawMeasurement:
     candidate = _series(network["series"])
     tick_ms = _tick_ms(content)
     spans = [float(network["warmup_duration_s"]), float(content["sampling_duration_s"])]
@@ -72,7 +75,7 @@ def _raw(content: Mapping[str, Any], network: Mapping[str, Any], plan: Plan) -> 
         raise ValueError(f"a duration among {spans} is none")
     raw = RawMeasurement(
         candidate=candidate,
-        anchor=_series(content["anchor"]),
+        anchor=anchor,
         warmup_duration_s=spans[0],
         warmup_run_count=int(network["warmup_run_count"]),
         warmup_steady=bool(network["warmup_steady"]),

@@ -148,8 +148,7 @@ class Search:
             begun = self._runner.count(TrialPhase.SEARCH)
             if begun < len(first):
                 return first[begun]
-            number = len(self._runner.trials)
-            return strategy.ask(self._runner.under_evaluation(), self._rng("ask", number))
+            return strategy.ask(self._runner.under_evaluation(), self._rng("ask", len(self._runner)))
 
         self._runner.run(
             TrialPhase.SEARCH,

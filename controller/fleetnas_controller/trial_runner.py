@@ -97,6 +97,9 @@ class TrialRunner:
         """All of the search, by number."""
         return tuple(self._all[number] for number in sorted(self._all))
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def __getitem__(self, number: int) -> Trial:
         return self._all[number]
 

@@ -9,7 +9,7 @@ from statistics import median
 from fleetnas_latency.ageing import anchor_drifts, drift_std_ms
 from fleetnas_latency.judgement import Verdict
 from fleetnas_latency.model import LatencyModel
-from fleetnas_latency.operator_text import architecture_from_key, operator_key
+from fleetnas_latency.operator_text import architecture_of_space, operator_key
 from fleetnas_latency.repository import (
     EntrySource,
     LatencyEntry,
@@ -19,8 +19,6 @@ from fleetnas_latency.repository import (
 )
 from fleetnas_latency.target import Target
 from fleetnas_search_spaces.architecture import Architecture, SearchSpace
-from fleetnas_search_spaces.choices import check_architecture
-from fleetnas_search_spaces.errors import InvalidArgumentError
 
 
 def fit(table: LatencyRepository, target: Target, space: SearchSpace) -> LatencyModel:
@@ -46,7 +44,9 @@ def good_networks(
     usable = _good_observations(table, target, space)
     # A key that is none of the space, out of a file of others, teaches nothing; it must not end every prediction.
     named = {
-        key: found for key in {one.key for one in usable} if (found := _architecture(key, space)) is not None
+        key: found
+        for key in {one.key for one in usable}
+        if (found := architecture_of_space(key, space)) is not None
     }
     usable = [one for one in usable if one.key in named]
     usual_ms = _usual_anchor_ms(usable)
@@ -61,7 +61,7 @@ def keys_of_no_network(table: LatencyRepository, target: Target, space: SearchSp
     has them.
     """
     keys = {one.key for one in _good_observations(table, target, space)}
-    return tuple(sorted(key for key in keys if _architecture(key, space) is None))
+    return tuple(sorted(key for key in keys if architecture_of_space(key, space) is None))
 
 
 def learned_entries(model: LatencyModel, now: float) -> tuple[LatencyEntry, ...]:
@@ -94,16 +94,6 @@ def _good_observations(table: LatencyRepository, target: Target, space: SearchSp
         for one in table.observations(target, space.name)
         if one.kind is ObservationKind.NETWORK and one.verdict is Verdict.OK
     ]
-
-
-def _architecture(key: str, space: SearchSpace) -> Architecture | None:
-    """None for a key of no architecture of the space."""
-    try:
-        found = architecture_from_key(key)
-        check_architecture(found, space)
-    except InvalidArgumentError:
-        return None
-    return found
 
 
 def _usual_anchor_ms(observations: Sequence[Observation]) -> dict[str, float]:

@@ -1,12 +1,19 @@
 """Operators and architectures as text that is the same on every machine."""
 
-__all__ = ["architecture_from_key", "operator_from_json", "operator_key", "operator_to_json"]
+__all__ = [
+    "architecture_from_key",
+    "architecture_of_space",
+    "operator_from_json",
+    "operator_key",
+    "operator_to_json",
+]
 
 import json
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from fleetnas_search_spaces.architecture import Architecture
+from fleetnas_search_spaces.architecture import Architecture, SearchSpace
+from fleetnas_search_spaces.choices import check_architecture
 from fleetnas_search_spaces.errors import DataLossError, InvalidArgumentError
 from fleetnas_search_spaces.operators import Activation, Operator, OperatorKind, Precision
 
@@ -57,3 +64,13 @@ def architecture_from_key(key: str) -> Architecture:
         raise InvalidArgumentError(
             f"'{key[:120]}' is no key of an architecture: it looks like 'nas-bench-macro/32/2,2,1,2,2,2,2,0'"
         ) from None
+
+
+def architecture_of_space(key: str, space: SearchSpace) -> Architecture | None:
+    """The architecture of ``space`` whose key it is; None for a key of none."""
+    try:
+        found = architecture_from_key(key)
+        check_architecture(found, space)
+    except InvalidArgumentError:
+        return None
+    return found

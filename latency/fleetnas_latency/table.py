@@ -179,9 +179,8 @@ def open_table_to_read(path: Path) -> LatencyTable:
         return _open_unchanging(path)
     try:
         return open_table(path)
-    except (
-        ResourceExhaustedError
-    ):  # SQLite keeps an index of its log beside the file, also for those who read
+    except ResourceExhaustedError:
+        # SQLite keeps an index of its log beside the file, also for those who only read.
         return _open_unchanging(path)
 
 

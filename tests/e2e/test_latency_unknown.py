@@ -29,15 +29,23 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_coverage_counts_and_names_keys_that_are_no_network(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "latency.db"
-    table = open_table(file)
-    strange = [replace(PACK.observations[0], measurement_id=f"m{i}", key=f"fbnet/224/{i}") for i in range(5)]
-    table.put_observations([*PACK.observations[:40], *strange])
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """A table with forty networks of fbnet on one device."""
+    table = open_table(tmp_path / "latency.db")
+    table.put_observations(PACK.observations[:40])
     table.close()
-    asked = ["latency", "coverage", "--space", "fbnet", "--table", str(file)]
+    return tmp_path / "latency.db"
+
+
+def test_coverage_counts_and_names_keys_that_are_no_network(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = open_table(measured)
+    strange = [replace(PACK.observations[0], measurement_id=f"m{i}", key=f"fbnet/224/{i}") for i in range(5)]
+    table.put_observations(strange)
+    table.close()
+    asked = ["latency", "coverage", "--space", "fbnet", "--table", str(measured)]
     assert main(asked) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "5 keys are of no network of 'fbnet'" in said
@@ -48,17 +56,14 @@ def test_coverage_counts_and_names_keys_that_are_no_network(
 
 
 def test_file_that_fleetnas_wrote_is_predicted_by_its_blocks(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = open_table(tmp_path / "latency.db")
-    table.put_observations(PACK.observations[:40])
-    table.close()
     fbnet = space("fbnet")
     one = fbnet.parse("7814887884147327324245")
     model = emit_onnx(fbnet.graph(one), WeightPool(tmp_path), key=one.key, external=True)
     file = tmp_path / "network.onnx"
     file.write_bytes(model.model_bytes)
-    asked = ["latency", "predict", "--device", "pixel3", "--table", str(tmp_path / "latency.db")]
+    asked = ["latency", "predict", "--device", "pixel3", "--explain", "--table", str(measured)]
     assert main([*asked, str(file)]) == 0
     of_file = capsys.readouterr()
     assert main([*asked, "--space", "fbnet", "7814887884147327324245"]) == 0
@@ -67,16 +72,13 @@ def test_file_that_fleetnas_wrote_is_predicted_by_its_blocks(
 
 
 def test_prediction_names_the_network_as_it_was_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = open_table(tmp_path / "latency.db")
-    table.put_observations(PACK.observations[:40])
-    table.close()
     fbnet = space("fbnet")
     asked = "7818488874147327324245"
     canonical = fbnet.format(fbnet.canonical(fbnet.parse(asked)))
     assert canonical != asked
-    command = ["latency", "predict", "--space", "fbnet", "--table", str(tmp_path / "latency.db"), asked]
+    command = ["latency", "predict", "--space", "fbnet", "--table", str(measured), asked]
     assert main(command) == 0
     assert f"{asked} (computes what {canonical} does): " in capsys.readouterr().out
     assert main([*command, "--json"]) == 0

@@ -193,6 +193,18 @@ def fake_runner(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
+def measured(driver: Any, job: Job, folder: Path) -> Any:
+    """What came of one job, with the driver closed after it."""
+
+    async def run() -> Any:
+        try:
+            return await driver.measure(job, folder)
+        finally:
+            await driver.close()
+
+    return asyncio.run(run())
+
+
 def small_graph(width: int = 8, side_px: int = 16) -> Graph:
     builder = GraphBuilder(side_px)
     with builder.block(Operator(OperatorKind.STEM, 3, width, side_px), "stem"):
@@ -273,19 +285,13 @@ def emulated(tmp_path: Path, built_runner: Callable[..., Path]) -> Callable[[str
 def fault_of() -> Callable[[Any, Job, Path], MeasureError]:
     """The fault that a job ends with, which must be one line."""
 
-    def measured(driver: Any, job: Job, folder: Path) -> MeasureError:
-        async def run() -> None:
-            try:
-                await driver.measure(job, folder)
-            finally:
-                await driver.close()
-
+    def fault(driver: Any, job: Job, folder: Path) -> MeasureError:
         with pytest.raises(MeasureError) as caught:
-            asyncio.run(run())
+            measured(driver, job, folder)
         assert "\n" not in str(caught.value)
         return caught.value
 
-    return measured
+    return fault
 
 
 @pytest.fixture

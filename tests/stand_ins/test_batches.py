@@ -1,6 +1,5 @@
 """Several networks in turns on phones and boards, and what becomes of one that cannot run."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stand_ins.conftest import measured
 
 from fleetnas_agents.jobs import FaultKind
 from fleetnas_controller.cli import main
@@ -17,16 +17,6 @@ from fleetnas_search_spaces.emit_ncnn import emit_ncnn
 from fleetnas_search_spaces.weights import WeightPool
 
 ONES = '"wall_ns":[9,9],"cpu_ns":[9,9],"rounds":[0,1]'
-
-
-def measured(driver: Any, job: Any, folder: Path) -> Any:
-    async def run() -> Any:
-        try:
-            return await driver.measure(job, folder)
-        finally:
-            await driver.close()
-
-    return asyncio.run(run())
 
 
 @pytest.fixture

@@ -9,22 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.stand_ins.conftest import measured
 
 from fleetnas_latency.digest import digests_agree, output_digest
 from fleetnas_latency.statistics import Statistic
 from fleetnas_search_spaces.emit_onnx import emit_onnx
 from fleetnas_search_spaces.registry import space
 from fleetnas_search_spaces.weights import WeightPool
-
-
-def measured(driver: Any, job: Any, folder: Path) -> Any:
-    async def run() -> Any:
-        try:
-            return await driver.measure(job, folder)
-        finally:
-            await driver.close()
-
-    return asyncio.run(run())
 
 
 def test_network_is_measured_beside_its_anchor(

@@ -62,11 +62,8 @@ def _token(args: argparse.Namespace) -> int:
     elif args.page:
         print_code(values["link"])
     else:
-        print(
-            f"{args.out}: for {token.use_count} device{'s' if token.use_count > 1 else ''} at most"
-            if args.out
-            else token.secret
-        )
+        devices = "1 device" if token.use_count == 1 else f"{token.use_count} devices"
+        print(f"{args.out}: for {devices} at most" if args.out else token.secret)
     return 0
 
 

@@ -53,7 +53,7 @@ def predict(args: argparse.Namespace) -> int:
 def _predict_file(args: argparse.Namespace) -> int:
     """A file that FleetNAS wrote by its blocks, where those can be predicted there; else by its operators."""
     summary = read_onnx_argument(args)
-    written = None if args.explain else _written(summary.architecture_key)
+    written = _written(summary.architecture_key)
     if written is None:
         return predict_onnx(args, summary)
     space, text = written
@@ -68,17 +68,15 @@ def _predict_file(args: argparse.Namespace) -> int:
 
 def _written(key: str) -> "tuple[SearchSpace, str] | None":
     """The space and the text form of an architecture's key; None where no space here knows it."""
-    from fleetnas_latency.operator_text import architecture_from_key
-    from fleetnas_search_spaces.choices import check_architecture
+    from fleetnas_latency.operator_text import architecture_of_space
     from fleetnas_search_spaces.registry import space
 
     try:
-        architecture = architecture_from_key(key)
-        found = space(architecture.space)
-        check_architecture(architecture, found)
-    except (InvalidArgumentError, NotFoundError):
+        found = space(key.partition("/")[0])
+    except NotFoundError:
         return None
-    return found, found.format(architecture)
+    architecture = architecture_of_space(key, found)
+    return None if architecture is None else (found, found.format(architecture))
 
 
 def _predict_by_blocks(args: argparse.Namespace, wanted: "SearchSpace") -> int:
